@@ -1,0 +1,101 @@
+import { type Agent, noteFailure, noteSuccess } from './agent.ts'
+import { isoTime } from './clock.ts'
+import { AgentError, codeOf, reasonOf } from './error.ts'
+import { loadJournal } from './journal.ts'
+import type { Pair } from './pairs.ts'
+import { requirePair, round, settle, verdictOn } from './round.ts'
+import { contactDelay, retryDelay } from './schedule.ts'
+
+/** Longest sleep without a look at the wall clock: a laptop that slept a week must notice within a minute. */
+const longestNap = 60_000
+/** A clock this far behind is worth a line; less is how clocks are. */
+const notableLag = 60_000
+
+/** When the hook that is owed is tried again; null: none is. */
+const hookAt = (agent: Agent): number | null => {
+  const journal = loadJournal(agent.place.disk, agent.place.directory)
+  return journal?.step === 'switched' ? (journal.hook.retryAt ?? 0) : null
+}
+
+const soonest = (...instants: (number | null)[]): number => Math.min(...instants.filter((instant) => instant !== null))
+
+/** After a round that went well: the renewal, or before it the next check-in. A server that always says "now" is not asked at once again. */
+const afterSuccess = (agent: Agent, pair: Pair): number => {
+  noteSuccess(agent)
+  const verdict = verdictOn(agent, pair)
+  const nextContact = agent.time.now() + contactDelay(pair.leaf, agent.clock.fraction())
+  if (verdict.act === 'renew') return nextContact
+  return agent.memory().plain ? verdict.at : soonest(verdict.at, nextContact)
+}
+
+/** A round at its time; returns when the next one is due. Whatever fails is noted and tried again later. */
+const turn = async (agent: Agent, signal: AbortSignal): Promise<number> => {
+  try {
+    const { pair } = await round(agent, { forced: false })
+    return afterSuccess(agent, pair)
+  } catch (error) {
+    if (signal.aborted) return agent.time.now()
+    if (codeOf(error) !== 'hook') return failed(agent, error)
+    agent.log('the hook failed and stays owed', { reason: reasonOf(error) })
+    return afterSuccess(agent, requirePair(agent))
+  } finally {
+    agent.disconnect()
+  }
+}
+
+/** Notes the failure and returns when to try again. */
+const failed = (agent: Agent, error: unknown): number => {
+  const { clock, time, log } = agent
+  const code = codeOf(error)
+  const delay = retryDelay({
+    life: requirePair(agent).leaf,
+    now: time.now(),
+    failures: agent.memory().failures + 1,
+    code,
+    retryAfter: error instanceof AgentError ? error.retryAfter : null,
+    fraction: clock.fraction(),
+  })
+  const next = Math.round(time.now() + delay)
+  noteFailure(agent, error, next)
+  log('failed; nothing is given up', { code, reason: reasonOf(error), next: isoTime(next) })
+  return next
+}
+
+/** Until the wall clock or the monotonic one says so: the first jumps, the second may stand still while the machine sleeps. */
+const sleepUntil = async (agent: Agent, instant: number, signal: AbortSignal): Promise<void> => {
+  const { clock, time } = agent
+  const end = clock.elapsed() + (instant - time.now())
+  const left = () => Math.min(instant - time.now(), end - clock.elapsed())
+  while (!signal.aborted && left() > 0) await clock.sleep(Math.min(left(), longestNap), signal)
+}
+
+const warnOfClock = ({ clock, time, log }: Agent): void => {
+  const lag = time.floor() - clock.now()
+  if (lag > notableLag) {
+    log('the clock is wrong: signatures prove a later time, which is used instead', {
+      clock: isoTime(clock.now()),
+      used: isoTime(Math.round(time.now())),
+    })
+  }
+}
+
+/** Keeps the certificate alive until the signal aborts. Throws only when there is nothing to keep alive. */
+export const run = async (agent: Agent, signal: AbortSignal): Promise<void> => {
+  const onAbort = () => agent.disconnect()
+  signal.addEventListener('abort', onAbort)
+  await settle(agent, { hook: 'now' })
+  const { leaf } = requirePair(agent)
+  warnOfClock(agent)
+  agent.log('running', { subject: leaf.subjectText, notAfter: isoTime(leaf.notAfter), server: agent.settings.server })
+  /** A fleet that lost its power together does not call together. */
+  const spread = Math.min(60_000, (leaf.notAfter - leaf.notBefore) / 100)
+  let roundAt = agent.time.now() + agent.clock.fraction() * spread
+  while (!signal.aborted) {
+    await sleepUntil(agent, soonest(roundAt, hookAt(agent)), signal)
+    if (signal.aborted) break
+    if (agent.time.now() < roundAt) await settle(agent, { hook: 'when due' })
+    else roundAt = await turn(agent, signal)
+  }
+  signal.removeEventListener('abort', onAbort)
+  agent.log('stopped')
+}

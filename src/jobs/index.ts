@@ -1,0 +1,152 @@
+import { deliverEvents } from '../lifecycle/deliver-events.ts'
+import { markExpired } from '../lifecycle/mark-expired.ts'
+import { openRenewal } from '../lifecycle/open-renewal.ts'
+import { fullShard, type Ports } from '../lifecycle/ports.ts'
+import { prune } from '../lifecycle/prune.ts'
+import { publishCrl } from '../lifecycle/publish-crl.ts'
+import { publishTruststore } from '../lifecycle/publish-truststore.ts'
+import { renewListener } from '../lifecycle/renew-listener.ts'
+import { syncGateway } from '../lifecycle/sync-gateway.ts'
+import { warnExpiring } from '../lifecycle/warn-expiring.ts'
+import type { Certificate, CertificateKey, Duration, Instant } from '../model.ts'
+import type { JobOptions } from '../queue/queue.ts'
+import type { JobDefinition } from './scheduler.ts'
+import { settled } from './settled.ts'
+
+export interface Cadences {
+  /** How often due certificates, revocations and events are looked for. */
+  sweep: string
+  /** After a revocation, how long to wait for more before the CRL is built. */
+  coalesce: Duration
+}
+
+/** What one sweep takes at most; the next one brings the rest. */
+const sweepLimit = 1_000
+const everyMinute = '0 * * * * *'
+const everyHour = '0 17 * * * *'
+
+/** Work on the store and our own keys fails seldom and is tried again soon; what reaches outside backs off further. */
+const local: JobOptions = { concurrency: 4, attempts: 5, backoff: 500, maxBackoff: 30_000 }
+const outside: JobOptions = { concurrency: 2, attempts: 12, backoff: 1_000, maxBackoff: 300_000 }
+
+/** When the verbs run: name → what is due, one unit a job, and the verb. */
+export const jobTable = (ports: Ports, { sweep, coalesce }: Cadences): JobDefinition[] => [
+  certificateJob(
+    'open-renewal',
+    sweep,
+    (now) => ports.store.certificates.dueForRenewal(now, sweepLimit),
+    (key) => openRenewal(key, ports),
+  ),
+  certificateJob(
+    'warn-expiring',
+    sweep,
+    (now) => ports.store.certificates.dueForAlert(now, sweepLimit),
+    (key) => warnExpiring(key, ports),
+  ),
+  certificateJob(
+    'mark-expired',
+    sweep,
+    (now) => ports.store.certificates.dueToExpire(now, sweepLimit),
+    (key) => markExpired(key, ports),
+  ),
+  {
+    name: 'publish-crl',
+    cadence: sweep,
+    options: outside,
+    due: crlsDue(ports, coalesce),
+    run: ({ authority, shard }) => publishCrl({ authority: String(authority), shard: Number(shard) }, ports),
+  },
+  {
+    name: 'publish-truststore',
+    cadence: everyMinute,
+    options: outside,
+    due: async () => [{ id: 'truststore', payload: {} }],
+    run: () => publishTruststore({}, ports),
+  },
+  {
+    name: 'sync-gateway',
+    cadence: sweep,
+    options: outside,
+    due: gatewaysDue(ports),
+    run: ({ gateway }) => syncGateway({ gateway: String(gateway) }, ports),
+  },
+  {
+    name: 'deliver-events',
+    cadence: sweep,
+    options: { ...outside, concurrency: Math.max(1, ports.sinks.size) },
+    due: async (now) => sinksDue(ports, now),
+    run: ({ sink }) => deliverEvents({ sink: String(sink) }, ports),
+  },
+  {
+    name: 'renew-listener',
+    cadence: everyMinute,
+    options: local,
+    due: async () => (ports.listener === null ? [] : [{ id: 'listener', payload: {} }]),
+    run: () => renewListener({}, ports),
+  },
+  {
+    name: 'prune',
+    cadence: everyHour,
+    options: local,
+    due: async () => [{ id: 'prune', payload: {} }],
+    run: () => prune(ports),
+  },
+]
+
+const certificateJob = (
+  name: string,
+  cadence: string,
+  due: (now: Instant) => Promise<Certificate[]>,
+  verb: (key: CertificateKey) => Promise<unknown>,
+): JobDefinition => ({
+  name,
+  cadence,
+  options: local,
+  due: async (now) =>
+    (await due(now)).map(({ authority, serial }) => ({ id: `${authority}/${serial}`, payload: { authority, serial } })),
+  run: ({ authority, serial }) => verb({ authority: String(authority), serial: String(serial) }),
+})
+
+/** Shards with revocations that have settled, or whose CRL has aged or is missing. */
+const crlsDue = ({ store, authorities, settings }: Ports, coalesce: Duration): JobDefinition['due'] => {
+  const isSettled = settled(coalesce)
+  return async (now) => {
+    const due = []
+    for (const { id, crlSigner } of authorities.all) {
+      if (crlSigner === null) continue
+      const record = await store.crls.get(id, fullShard)
+      const unpublished = await store.revocations.countUnpublished(id, fullShard)
+      const aged = record === null || now >= record.thisUpdate + settings.crl.refresh
+      if (aged || isSettled(id, unpublished > 0, now))
+        due.push({ id: `${id}/${fullShard}`, payload: { authority: id, shard: fullShard } })
+    }
+    return due
+  }
+}
+
+/** Gateways whose artefacts changed since they were looked at last, and each of them every minute, for drift. */
+const gatewaysDue = ({ store, gateways }: Ports): JobDefinition['due'] => {
+  const looked = new Map<string, { generation: string; at: Instant }>()
+  return async (now) => {
+    if (gateways.size === 0) return []
+    const [truststore] = await store.truststores.list(1)
+    const crls = await store.crls.list()
+    const generation = `${truststore?.version}:${crls.map(({ authority, number }) => `${authority}=${number}`).join()}`
+    const due = [...gateways.keys()].filter((name) => {
+      const last = looked.get(name)
+      return last?.generation !== generation || now - last.at >= 60_000 || now < last.at
+    })
+    for (const name of due) looked.set(name, { generation, at: now })
+    return due.map((gateway) => ({ id: gateway, payload: { gateway } }))
+  }
+}
+
+const sinksDue = async ({ store, sinks }: Pick<Ports, 'store' | 'sinks'>, now: Instant) => {
+  const due = []
+  for (const name of sinks.keys()) {
+    const [next] = await store.events.after(await store.events.cursor(name), 1)
+    const [parked] = next ? [] : await store.events.parkedDue(name, now, 1)
+    if (next || parked) due.push({ id: name, payload: { sink: name } })
+  }
+  return due
+}

@@ -1,0 +1,67 @@
+import type { Authority } from '../authority/authority.ts'
+import { EverleafError } from '../errors.ts'
+import type { Certificate, Device, Instant, Profile } from '../model.ts'
+import { type ParsedCertificate, parseCertificate } from '../pki/certificate.ts'
+import { validatePath } from '../pki/path.ts'
+import { admitClient, type ClientPurpose } from '../policy/client.ts'
+import { equalBytes } from './equal-bytes.ts'
+import type { Ports } from './ports.ts'
+
+export interface Identified {
+  certificate: Certificate
+  device: Device
+  profile: Profile | null
+  parsed: ParsedCertificate
+}
+
+/**
+ * Who presents `certificate` (leaf, DER; the handshake proved its key), decided anew on every request from the inventory.
+ * Throws `unauthenticated` for a certificate that is not one of ours, `forbidden` for one that may not do this now.
+ */
+export const identifyDevice = async (
+  request: { certificate: Uint8Array; purpose: ClientPurpose },
+  { store, clock, authorities, profiles }: Pick<Ports, 'store' | 'clock' | 'authorities' | 'profiles'>,
+): Promise<Identified> => {
+  const now = clock.now()
+  const parsed = parseCertificate(request.certificate) // gather
+  const authority = issuerOf(parsed, authorities.all)
+  const certificate = authority && (await store.certificates.get({ authority: authority.id, serial: parsed.serial }))
+  if (!certificate || !equalBytes(certificate.der, parsed.der))
+    throw new EverleafError(
+      'unauthenticated',
+      `certificate ${parsed.serial} of ${parsed.issuerText} was not issued here`,
+    )
+  const device = certificate.device === null ? null : await store.devices.get(certificate.device)
+  const profile = certificate.profile === null ? null : (profiles.get(certificate.profile) ?? null)
+  const successors = await store.certificates.successorsOf(certificate)
+  const hasConfirmedSuccessor = successors.some((successor) => successor.confirmedAt !== null)
+  const decision = admitClient({ certificate, device, profile, hasConfirmedSuccessor, purpose: request.purpose, now }) // decide
+  if (decision.act === 'refuse' || device === null) throw new EverleafError('forbidden', decision.message)
+  refuseBrokenPath(parsed, authority, { now, forgiveAge: decision.reason === 'grace' })
+  return { certificate, device, profile, parsed }
+}
+
+const issuerOf = (leaf: ParsedCertificate, all: readonly Authority[]): Authority | null =>
+  all.find(
+    ({ certificate: { subjectKeyIdentifier, subject } }) =>
+      subjectKeyIdentifier !== null &&
+      leaf.authorityKeyIdentifier !== null &&
+      equalBytes(subjectKeyIdentifier, leaf.authorityKeyIdentifier) &&
+      equalBytes(subject, leaf.issuer),
+  ) ?? null
+
+const refuseBrokenPath = (
+  leaf: ParsedCertificate,
+  authority: Authority,
+  { now, forgiveAge }: { now: Instant; forgiveAge: boolean },
+): void => {
+  const path = validatePath({
+    leaf,
+    intermediates: authority.chain.slice(0, -1),
+    anchors: authority.chain.slice(-1),
+    now,
+    purpose: 'clientAuth',
+    ...(forgiveAge ? { allowExpiredLeafUntil: now } : {}),
+  })
+  if (!path.ok) throw new EverleafError('forbidden', path.message)
+}

@@ -1,0 +1,179 @@
+import type { Authority } from '../authority/authority.ts'
+import { EverleafError, isEverleafError } from '../errors.ts'
+import type { CrlRecord, Decision, Instant, Revocation } from '../model.ts'
+import { type ParsedCrl, parseCrl, verifyCrl } from '../pki/crl.ts'
+import { sha256Hex } from '../pki/digest.ts'
+import { crlFreshness, mayDropEntry, nextCrlNumber } from '../policy/crl.ts'
+import { backdated, expiryOf } from '../policy/slot.ts'
+import type { Artefact } from '../publication/publication.ts'
+import { adoptLiveCrl, type CrlShard, crlPublishedEvent, crlRecordOf } from './adopt-crl.ts'
+import { equalBytes } from './equal-bytes.ts'
+import { crlKey, type Ports } from './ports.ts'
+import { iso, recordEvent, recordEventOnce } from './record-event.ts'
+
+type CrlPorts = Pick<Ports, 'store' | 'clock' | 'authorities' | 'publication' | 'settings'>
+
+/**
+ * Publishes one shard of one authority's CRL when it is due. What the live CRL knows beyond the store is adopted first
+ * (P4); what was signed is read back, verified and compared with what is live before it is put (P5). Safe to repeat.
+ */
+export const publishCrl = async (
+  { authority: id, shard, force = false }: CrlShard & { force?: boolean },
+  ports: CrlPorts,
+): Promise<Decision> => {
+  const { store, clock, publication, settings } = ports
+  const now = clock.now()
+  const authority = findAuthority(id, ports.authorities.all) // gather
+  const artefact = await publication.get(crlKey(id, shard))
+  const live = readLive(artefact, authority)
+  if (live !== null) await adoptLiveCrl({ live, authority, shard }, store, now)
+  const record = await store.crls.get(id, shard)
+  const unpublished = await store.revocations.countUnpublished(id, shard)
+  const decision = crlFreshness({ record, live, unpublished, refresh: settings.crl.refresh, force, now }) // decide
+  if (decision.act === 'leave') return decision
+  await tellStale({ authority: id, shard, record }, store, now)
+  const highWater = (await publication.manifest(crlKey(id, shard)))?.version ?? null
+  const known = [record?.number ?? null, live?.number ?? null, highWater === null ? null : BigInt(highWater)]
+  const { mark, chunks } = await store.revocations.forCrl(id, shard, record?.thisUpdate ?? null)
+  const revocations = await collect(chunks)
+  try {
+    const next = await sign(authority, { revocations, number: nextCrlNumber(known, now), now }, settings) // act
+    await refuseUnsafe(next, { live, authority, revocations }, store)
+    const published = { authority: id, shard, next, reason: decision.reason, mark, now }
+    await put(published, artefact?.version ?? null, publication)
+    await recordPublished(published, store) // record
+  } catch (error) {
+    if (isEverleafError(error, 'refused')) await tellRefused({ authority: id, shard }, error.message, store, now)
+    throw error
+  }
+  return decision
+}
+
+const findAuthority = (id: string, all: readonly Authority[]): Authority => {
+  const authority = all.find((candidate) => candidate.id === id)
+  if (!authority)
+    throw new EverleafError('not-found', `no authority ${id}; there are ${all.map((each) => each.id).join(', ')}`)
+  return authority
+}
+
+/** What is live, if it is really ours; anything else protects nobody and is replaced. */
+const readLive = (artefact: Artefact | null, authority: Authority): ParsedCrl | null => {
+  if (artefact === null) return null
+  try {
+    const crl = parseCrl(artefact.bytes)
+    return verifyCrl(crl, authority.certificate) ? crl : null
+  } catch (error) {
+    if (isEverleafError(error)) return null
+    throw error
+  }
+}
+
+const collect = async (chunks: AsyncIterable<Revocation[]>): Promise<Revocation[]> => {
+  const all: Revocation[] = []
+  for await (const chunk of chunks) for (const revocation of chunk) all.push(revocation)
+  return all
+}
+
+const sign = async (
+  authority: Authority,
+  { revocations, number, now }: { revocations: Revocation[]; number: bigint; now: Instant },
+  settings: Ports['settings'],
+): Promise<ParsedCrl> => {
+  const { crlSigner, certificate, id } = authority
+  if (crlSigner === null) throw new EverleafError('refused', `authority ${id} signs no CRLs`)
+  const { validity } = settings.crl
+  const der = await crlSigner.signCrl({
+    number,
+    thisUpdate: backdated(now, validity),
+    nextUpdate: expiryOf(now, validity, certificate.notAfter),
+    entries: revocations,
+  })
+  return parseCrl(der)
+}
+
+const refuseUnsafe = async (
+  next: ParsedCrl,
+  { live, authority, revocations }: { live: ParsedCrl | null; authority: Authority; revocations: Revocation[] },
+  store: Ports['store'],
+): Promise<void> => {
+  const refuse = (message: string) => new EverleafError('refused', `CRL ${next.number} of ${authority.id}: ${message}`)
+  if (!verifyCrl(next, authority.certificate)) throw refuse('its signature does not verify')
+  if (next.entryCount !== revocations.length)
+    throw refuse(`it has ${next.entryCount} entries, the store has ${revocations.length}`)
+  if (live === null) return
+  if (!equalBytes(next.issuer, live.issuer)) throw refuse('its issuer is not that of the live CRL')
+  if (next.number <= live.number) throw refuse(`its number is not larger than ${live.number}, which is live`)
+  const present = new Set(revocations.map(({ serial }) => serial))
+  for (const { serial } of live.entries()) {
+    if (present.has(serial)) continue
+    const revocation = await store.revocations.get({ authority: authority.id, serial })
+    if (!mayDropEntry(live.thisUpdate, revocation?.notAfter ?? null))
+      throw refuse(`serial ${serial} is in the live CRL ${live.number} and missing here before one CRL past its expiry`)
+  }
+}
+
+interface PublishedCrl extends CrlShard {
+  next: ParsedCrl
+  reason: string
+  /** Up to where the store's revocations were read. */
+  mark: number
+  now: Instant
+}
+
+const put = (
+  { authority, shard, next, now }: PublishedCrl,
+  ifVersion: string | null,
+  publication: Ports['publication'],
+): Promise<string> =>
+  publication.put(
+    crlKey(authority, shard),
+    next.der,
+    { version: String(next.number), sha256: sha256Hex(next.der), count: next.entryCount, publishedAt: iso(now) },
+    ifVersion,
+  )
+
+const recordPublished = (published: PublishedCrl, store: Ports['store']): Promise<void> =>
+  store.transaction(async (tx) => {
+    const { authority, shard, next, reason, mark, now } = published
+    const record = crlRecordOf(published, next)
+    await tx.crls.put(record)
+    await tx.revocations.markPublished(authority, shard, next.number, mark)
+    await recordEvent(tx, crlPublishedEvent(record, reason, now))
+  })
+
+const tellRefused = (
+  { authority, shard }: CrlShard,
+  reason: string,
+  store: Ports['store'],
+  now: Instant,
+): Promise<void> =>
+  store.transaction((tx) =>
+    recordEventOnce(
+      tx,
+      {
+        at: now,
+        subject: authority,
+        detailType: 'CRL Refused',
+        detail: { CertificateAuthority: authority, Shard: shard, Reason: reason.replace(/CRL \d+ of/, 'CRL of') },
+      },
+      ['CRL Published'],
+    ),
+  )
+
+/** A CRL past its nextUpdate: gateways that check it refuse everybody now. Told before the new one is tried. */
+const tellStale = async (
+  { authority, shard, record }: CrlShard & { record: CrlRecord | null },
+  store: Ports['store'],
+  now: Instant,
+): Promise<void> => {
+  if (record === null || record.nextUpdate > now) return
+  const detail = {
+    CertificateAuthority: authority,
+    Shard: shard,
+    CrlNumber: String(record.number),
+    NextUpdate: iso(record.nextUpdate),
+  }
+  await store.transaction((tx) =>
+    recordEventOnce(tx, { at: now, subject: authority, detailType: 'CRL Stale', detail }, ['CRL Published']),
+  )
+}

@@ -1,0 +1,52 @@
+import { EverleafError, messageOf } from '../errors.ts'
+import type { ParsedCertificate } from './certificate.ts'
+import { parseCrlToBeSigned } from './crl.ts'
+import { crlRules } from './lint-crl.ts'
+import { formRules } from './lint-form.ts'
+import { issuerRules } from './lint-issuer.ts'
+import { nameRules } from './lint-names.ts'
+import { usageRules } from './lint-usage.ts'
+import type { Rule } from './lint-view.ts'
+import { contentView, formView } from './lint-view.ts'
+
+/** The last look before a signature, which cannot be taken back: `refused` with the first rule that the bytes break. */
+export function lintCertificate(tbs: Uint8Array, issuer: ParsedCertificate | null): void {
+  const form = wellFormed(() => formView(tbs))
+  holdAgainst(formRules, form)
+  const content = wellFormed(() => contentView(form, issuer))
+  for (const rules of [usageRules, nameRules, issuerRules]) holdAgainst(rules, content)
+}
+
+/** As `lintCertificate`. `previousNumber`: of the last CRL of the same shard, where there was one. */
+export function lintCrl(
+  tbs: Uint8Array,
+  issuer: ParsedCertificate,
+  { previousNumber = null }: { previousNumber?: bigint | null } = {},
+): void {
+  const crl = wellFormed(() => parseCrlToBeSigned(tbs))
+  holdAgainst(crlRules, { crl, signer: issuer, previousNumber })
+}
+
+function wellFormed<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw new EverleafError('refused', `lint well-formed: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+function holdAgainst<View>(rules: Readonly<Record<string, Rule<View>>>, view: View): void {
+  for (const [name, rule] of Object.entries(rules)) {
+    const problem = problemOf(rule, view)
+    if (problem !== null) throw new EverleafError('refused', `lint ${name}: ${problem}`)
+  }
+}
+
+/** A rule that cannot even read what it looks at has found a problem too. */
+function problemOf<View>(rule: Rule<View>, view: View): string | null {
+  try {
+    return rule(view)
+  } catch (error) {
+    return messageOf(error)
+  }
+}

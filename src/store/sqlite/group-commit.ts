@@ -1,0 +1,134 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { EverleafError } from '../../errors.ts'
+import type { Sql } from '../sql.ts'
+import type { Writes } from '../store.ts'
+import type { Connection } from './connection.ts'
+
+/** Transactions that share one commit at most, so that the first of them does not wait for long. */
+const largestGroup = 500
+
+interface Member {
+  work: (tx: Writes) => Promise<unknown>
+  /** Enters the asynchronous context of the caller, whose log lines are to bear its own request. */
+  enter: <T>(call: () => T) => T
+  resolve: (value: unknown) => void
+  reject: (error: unknown) => void
+}
+
+export interface GroupCommit {
+  transaction<T>(work: (tx: Writes) => Promise<T>): Promise<T>
+  /** Takes no more, and resolves when all that was taken is done. */
+  close(): Promise<void>
+}
+
+/** The SQL of one transaction. It dies with it, and with its first error: what follows on a half-done write is worse. */
+function transactionSql(connection: Connection): { sql: Sql; end: () => void; failure: () => unknown } {
+  let open = true
+  let failure: unknown
+  const guarded = async <T>(call: () => T): Promise<T> => {
+    if (!open) throw new EverleafError('internal', 'a transaction was used after its end')
+    if (failure !== undefined) throw failure
+    try {
+      return call()
+    } catch (error) {
+      failure = error
+      throw error
+    }
+  }
+  const sql: Sql = {
+    all: (text, parameters) => guarded(() => connection.all(text, parameters)),
+    get: (text, parameters) => guarded(() => connection.get(text, parameters)),
+    run: (text, parameters) => guarded(() => connection.run(text, parameters)),
+    pause: () => Promise.resolve(),
+  }
+  return {
+    sql,
+    end: () => {
+      open = false
+    },
+    failure: () => failure,
+  }
+}
+
+/**
+ * Runs transactions one after another on `connection`. Those that wait at the same time share one `COMMIT`, that is one
+ * wait for the disk, each within a savepoint of its own. All of them resolve after it, or none.
+ */
+export function groupCommit(connection: Connection, writes: (sql: Sql) => Writes): GroupCommit {
+  const inside = new AsyncLocalStorage<true>()
+  const waiting: Member[] = []
+  let pump: Promise<void> | null = null
+  let closed = false
+
+  /** Runs it and tells how to answer its caller once the group's commit is durable. A failure has undone its own writes. */
+  async function runMember(member: Member): Promise<() => void> {
+    const { sql, end, failure } = transactionSql(connection)
+    try {
+      connection.run('SAVEPOINT member')
+      const value = await member.enter(() => inside.run(true, () => member.work(writes(sql))))
+      if (failure() !== undefined) throw failure()
+      connection.run('RELEASE member')
+      return () => member.resolve(value)
+    } catch (error) {
+      if (connection.inTransaction) {
+        connection.run('ROLLBACK TO member')
+        connection.run('RELEASE member')
+      }
+      // A loser answered before the winner's rows can be read would gather the same facts and lose again.
+      return () => member.reject(error)
+    } finally {
+      end()
+    }
+  }
+
+  async function commitGroup(group: Member[]): Promise<void> {
+    const done: Array<{ member: Member; answer: () => void }> = []
+    try {
+      connection.run('BEGIN IMMEDIATE')
+      for (let member = group.shift(); member; member = group.shift()) {
+        done.push({ member, answer: await runMember(member) })
+        if (!connection.inTransaction)
+          throw new EverleafError('unavailable', 'the database gave up the commit that this transaction was to share')
+      }
+      connection.run('COMMIT')
+    } catch (error) {
+      for (const { member } of done) member.reject(error)
+      for (const member of group) member.reject(error)
+      if (connection.inTransaction) connection.run('ROLLBACK')
+      return
+    }
+    for (const { answer } of done) answer()
+  }
+
+  async function run(): Promise<void> {
+    while (waiting.length > 0) {
+      // One turn of the event loop: everything that arrives in it shares the commit.
+      await new Promise((resolve) => setImmediate(resolve))
+      // What it can still throw is a failed ROLLBACK: its members know already, and the next BEGIN will tell the others.
+      await commitGroup(waiting.splice(0, largestGroup)).catch(() => undefined)
+    }
+    pump = null
+  }
+
+  return {
+    transaction<T>(work: (tx: Writes) => Promise<T>): Promise<T> {
+      if (closed) return Promise.reject(new EverleafError('unavailable', 'the store is closed'))
+      if (inside.getStore())
+        return Promise.reject(new EverleafError('internal', 'a transaction was begun within a transaction'))
+      return new Promise<T>((resolve, reject) => {
+        waiting.push({
+          work,
+          enter: AsyncLocalStorage.snapshot(),
+          resolve: resolve as (value: unknown) => void,
+          reject,
+        })
+        pump ??= run()
+      })
+    },
+
+    async close() {
+      closed = true
+      await pump
+    },
+  }
+}

@@ -1,0 +1,317 @@
+import { describe, expect, test } from 'vitest'
+import type { RevocationReason } from '../../src/model.ts'
+import type { CrlEntry } from '../../src/pki/crl.ts'
+import {
+  crlToBeSigned,
+  findCrlEntry,
+  largestCrlNumber,
+  parseCrl,
+  parseCrlToBeSigned,
+  verifyCrl,
+} from '../../src/pki/crl.ts'
+import { encodeExtension } from '../../src/pki/extensions.ts'
+import { algorithmIdentifier, assembleSigned } from '../../src/pki/signature.ts'
+import { contextConstructed, enumerated, integer, readDer, sequence, time } from '../../src/protocol/der.ts'
+import { fromHex, toHex } from '../../src/protocol/hex.ts'
+import { oid } from '../../src/protocol/oid.ts'
+import { makeAuthority, makeKey } from '../support/certificates.ts'
+import { crlContent, day, makeCrl, signCrl, thisUpdate } from './crl-builders.ts'
+
+const period = { notBefore: thisUpdate - 365 * day, notAfter: thisUpdate + 365 * day }
+const authority = makeAuthority({ name: 'Issuing G1', ...period })
+
+const reasons: readonly RevocationReason[] = [
+  'unspecified',
+  'keyCompromise',
+  'cACompromise',
+  'affiliationChanged',
+  'superseded',
+  'cessationOfOperation',
+  'privilegeWithdrawn',
+  'aACompromise',
+]
+
+const entry = (serial: string, change: Partial<CrlEntry> = {}): CrlEntry => ({
+  serial,
+  revokedAt: thisUpdate - day,
+  reason: 'unspecified',
+  ...change,
+})
+
+/** A CRL around raw entries, for those that the encoder would never write. */
+const withEntries = (...entries: Uint8Array[]): Uint8Array =>
+  withFields((fields) => [...fields.slice(0, 5), sequence(...entries), ...fields.slice(5)])
+
+const withFields = (edit: (fields: Uint8Array[]) => Uint8Array[]): Uint8Array =>
+  signCrl(
+    authority,
+    sequence(...edit(readDer(crlToBeSigned(crlContent(authority))).children.map(({ bytes }) => bytes))),
+  )
+
+const rawEntry = (serial: Uint8Array, ...extensions: Uint8Array[]): Uint8Array =>
+  sequence(serial, time(thisUpdate), ...(extensions.length === 0 ? [] : [sequence(...extensions)]))
+
+describe('a CRL that was written', () => {
+  test('is read back with every field', () => {
+    const entries = reasons.map((reason, index) =>
+      entry(`4${index}ff`, { reason, revokedAt: thisUpdate - index * day }),
+    )
+    const crl = makeCrl(authority, { entries, number: 17n })
+    expect([...crl.entries()]).toEqual(entries)
+    expect(crl).toMatchObject({
+      number: 17n,
+      thisUpdate,
+      nextUpdate: thisUpdate + 7 * day,
+      issuerText: 'CN=Issuing G1',
+      entryCount: 8,
+      signatureAlgorithm: 'ecdsa-sha256',
+      unknownCritical: [],
+    })
+    expect(crl.issuer).toEqual(authority.parsed.subject)
+    expect(crl.authorityKeyIdentifier).toEqual(authority.parsed.subjectKeyIdentifier)
+    expect([...parseCrlToBeSigned(crl.tbs).entries()]).toEqual(entries)
+  })
+
+  test('has no list of revoked certificates when nothing is revoked', () => {
+    const crl = makeCrl(authority)
+    expect(crl.entryCount).toBe(0)
+    expect([...crl.entries()]).toEqual([])
+    expect(readDer(crl.tbs).children).toHaveLength(6)
+  })
+
+  test('has no reason extension for an unspecified reason, and 14 octets for any other', () => {
+    const size = (reason: RevocationReason) => makeCrl(authority, { entries: [entry('40', { reason })] }).tbs.length
+    expect(size('superseded') - size('unspecified')).toBe(14)
+  })
+
+  test('keeps serials with a high first bit positive', () => {
+    const serials = ['80', 'ff00ff', `7f${'ff'.repeat(19)}`, '01']
+    const crl = makeCrl(authority, { entries: serials.map((serial) => entry(serial)) })
+    expect([...crl.entries()].map(({ serial }) => serial)).toEqual(serials)
+    expect(toHex(crl.entryBytes.subarray(0, 6))).toBe('301302020080')
+  })
+
+  test('truncates instants to whole seconds', () => {
+    const crl = makeCrl(authority, {
+      thisUpdate: thisUpdate + 999,
+      nextUpdate: thisUpdate + 5999,
+      entries: [entry('40', { revokedAt: thisUpdate - 1 })],
+    })
+    expect([crl.thisUpdate, crl.nextUpdate]).toEqual([thisUpdate, thisUpdate + 5000])
+    expect([...crl.entries()][0]?.revokedAt).toBe(thisUpdate - 1000)
+  })
+
+  test.each([1950, 1999, 2000, 2049, 2050, 9999])(
+    'writes a revocation of the year %i in the right time type',
+    (year) => {
+      const revokedAt = Date.UTC(year, 1, 28, 23, 59, 59)
+      const crl = makeCrl(authority, { entries: [entry('40', { revokedAt })] })
+      expect([...crl.entries()][0]?.revokedAt).toBe(revokedAt)
+      expect(crl.entryBytes[5]).toBe(year < 2050 ? 0x17 : 0x18)
+    },
+  )
+
+  test('reads entries from any iterable, once', () => {
+    function* entries() {
+      yield entry('41')
+      yield entry('42')
+    }
+    expect(makeCrl(authority, { entries: entries() }).entryCount).toBe(2)
+  })
+
+  test('is the same over chunk boundaries', () => {
+    const entries = Array.from({ length: 20_000 }, (_, index) =>
+      entry((0x4000_0000 + index).toString(16), { reason: reasons[index % 8] ?? 'unspecified' }),
+    )
+    const crl = makeCrl(authority, { entries })
+    expect([...crl.entries()]).toEqual(entries)
+    expect(crl.ascending).toBe(true)
+  })
+})
+
+describe('a CRL is not written', () => {
+  test.each([
+    ['a number of zero', { number: 0n }, /number 0/],
+    ['a negative number', { number: -5n }, /number -5/],
+    ['a number of 21 octets', { number: largestCrlNumber + 1n }, /20 octets/],
+    [
+      'a next update before this update',
+      { nextUpdate: thisUpdate - 1 },
+      /next update 2026-06-01T11:59:59.999Z must be later/,
+    ],
+    ['a next update within the second of this update', { nextUpdate: thisUpdate + 999 }, /must be later/],
+    ['an instant that is none', { nextUpdate: Number.NaN }, /nextUpdate NaN/],
+    ['an upper-case serial', { entries: [entry('4F')] }, /lower-case/],
+    ['half an octet of serial', { entries: [entry('4')] }, /0.5 octets/],
+    ['an empty serial', { entries: [entry('')] }, /0 octets/],
+    ['a serial with leading zeros', { entries: [entry('0040')] }, /leading 00/],
+    ['a serial of 21 octets', { entries: [entry('40'.repeat(21))] }, /21 octets/],
+    ['a serial of 20 octets and a sign octet', { entries: [entry('ff'.repeat(20))] }, /sign octet/],
+    ['a serial beyond ASCII', { entries: [entry('4\u{142}')] }, /lower-case/],
+    ['a revocation date that is none', { entries: [entry('40', { revokedAt: Number.NaN })] }, /NaN/],
+    ['a reason that is none', { entries: [entry('40', { reason: 'boredom' as RevocationReason })] }, /boredom/],
+  ])('with %s', (_, content, message) => {
+    const write = () => crlToBeSigned(crlContent(authority, content))
+    expect(write).toThrow(expect.objectContaining({ code: 'refused', message: expect.stringMatching(message) }))
+  })
+
+  test('unless its number has 20 octets at most', () => {
+    expect(makeCrl(authority, { number: largestCrlNumber }).number).toBe(largestCrlNumber)
+  })
+})
+
+describe('the parser', () => {
+  const serial = integer(0x40)
+  test.each<[string, Uint8Array, RegExp]>([
+    ['version 1', withFields((fields) => fields.slice(1)), /version/],
+    ['version 3', withFields(([, ...rest]) => [integer(2), ...rest]), /v3, expected v2/],
+    ['no next update', withFields((fields) => fields.toSpliced(4, 1)), /nextUpdate/],
+    ['a next update that is not later', withFields((fields) => fields.with(4, time(thisUpdate))), /not later/],
+    ['an empty list of entries', withEntries(), /empty list/],
+    ['no extensions', withFields((fields) => fields.slice(0, 5)), /crlExtensions/],
+    [
+      'no CRL number',
+      withFields((fields) =>
+        fields.with(5, contextConstructed(0, sequence(encodeExtension('1.2.3', false, Uint8Array.of(5, 0))))),
+      ),
+      /no CRL number/,
+    ],
+    [
+      'another algorithm outside than inside',
+      assembleSigned(crlToBeSigned(crlContent(authority)), 'rsa-sha256', new Uint8Array(8)),
+      /differs/,
+    ],
+    ['something after the extensions', withFields((fields) => [...fields, integer(1)]), /too many|expected/],
+    ['a negative serial', withEntries(rawEntry(integer(-1))), /negative/],
+    ['a serial of zero', withEntries(rawEntry(integer(0))), /zero/],
+    ['a serial with a needless zero', withEntries(rawEntry(Uint8Array.of(2, 2, 0, 0x40))), /needless/],
+    ['a serial of 34 octets', withEntries(rawEntry(integer(2n ** 270n))), /34 octets/],
+    ['an entry without a date', withEntries(sequence(serial)), /expected tag/],
+    ['30 February', withEntries(sequence(serial, fromHex('170d3236303233303132303030305a'))), /calendar/],
+    ['29 February of 2100', withEntries(sequence(serial, fromHex('180f32313030303232393132303030305a'))), /calendar/],
+    ['a 25th hour', withEntries(sequence(serial, fromHex('170d3236303630313234303030305a'))), /calendar/],
+    ['a date without seconds', withEntries(sequence(serial, fromHex('170b323630363031313230305a'))), /calendar/],
+    [
+      'a date with a zone',
+      withEntries(sequence(serial, fromHex('17113236303630313132303030302b30303030'))),
+      /calendar/,
+    ],
+    ['a letter in a date', withEntries(sequence(serial, fromHex('170d3236303630313132303061305a'))), /calendar/],
+    [
+      'removeFromCRL in a complete CRL',
+      withEntries(rawEntry(serial, encodeExtension(oid.reasonCode, false, enumerated(8)))),
+      /reason 8/,
+    ],
+    [
+      'an unknown reason',
+      withEntries(rawEntry(serial, encodeExtension(oid.reasonCode, false, enumerated(7)))),
+      /reason 7/,
+    ],
+    [
+      'a reason twice',
+      withEntries(rawEntry(serial, ...[1, 1].map((code) => encodeExtension(oid.reasonCode, false, enumerated(code))))),
+      /twice/,
+    ],
+    ['an empty list of entry extensions', withEntries(sequence(serial, time(thisUpdate), sequence())), /allowed/],
+    ['octets after it', Uint8Array.from([...makeCrl(authority).der, 0]), /follow/],
+    ['nothing', new Uint8Array(0), /./],
+  ])('refuses %s', (_, der, message) => {
+    expect(() => parseCrl(der)).toThrow(
+      expect.objectContaining({ code: 'bad-input', message: expect.stringMatching(message) }),
+    )
+  })
+
+  test('takes an entry on hold for revoked', () => {
+    const der = withEntries(rawEntry(serial, encodeExtension(oid.reasonCode, false, enumerated(6))))
+    expect([...parseCrl(der).entries()]).toEqual([{ serial: '40', revokedAt: thisUpdate, reason: 'unspecified' }])
+  })
+
+  test('reads past entry extensions that are not critical and tells of those that are', () => {
+    const date = encodeExtension(oid.invalidityDate, false, fromHex('180f32303236303630313132303030305a'))
+    const issuer = encodeExtension(oid.certificateIssuer, true, sequence())
+    const reason = encodeExtension(oid.reasonCode, false, enumerated(1))
+    const crl = parseCrl(withEntries(rawEntry(serial, date, reason), rawEntry(integer(0x41), issuer)))
+    expect([...crl.entries()].map(({ reason: read }) => read)).toEqual(['keyCompromise', 'unspecified'])
+    expect(crl.unknownCritical).toEqual([oid.certificateIssuer])
+  })
+
+  test('tells of critical extensions of the CRL, such as those of delta and partial CRLs', () => {
+    const der = withFields((fields) => {
+      const list = readDer(fields[5] ?? new Uint8Array(0)).children[0]?.children.map(({ bytes }) => bytes) ?? []
+      const delta = encodeExtension(oid.deltaCrlIndicator, true, integer(1))
+      return fields.with(5, contextConstructed(0, sequence(...list, delta)))
+    })
+    expect(parseCrl(der).unknownCritical).toEqual([oid.deltaCrlIndicator])
+  })
+
+  test('knows ascending serials from others', () => {
+    const ascending = (...serials: string[]) =>
+      makeCrl(authority, { entries: serials.map((one) => entry(one)) }).ascending
+    expect(ascending()).toBe(true)
+    expect(ascending('40', '41', 'ff', '0100', '4000')).toBe(true)
+    expect(ascending('41', '40')).toBe(false)
+    expect(ascending('40', '40')).toBe(false)
+    expect(ascending('4000', '41')).toBe(false)
+  })
+})
+
+test('an entry is found by its serial among many', () => {
+  const entries = ['40', '8000', '4040', '404041'].map((serial, index) =>
+    entry(serial, { reason: reasons[index] ?? 'unspecified' }),
+  )
+  const crl = makeCrl(authority, { entries })
+  for (const one of entries) expect(findCrlEntry(crl, one.serial)).toEqual(one)
+  expect(findCrlEntry(crl, '4041')).toBeNull()
+  expect(findCrlEntry(crl, '80')).toBeNull()
+})
+
+describe('verification', () => {
+  const crl = makeCrl(authority, { entries: [entry('40')] })
+
+  test('succeeds with the issuer', () => {
+    expect(verifyCrl(crl, authority.parsed)).toBe(true)
+  })
+
+  test.each(['ec-p384', 'rsa-2048'] as const)('succeeds under an %s key', (type) => {
+    const other = makeAuthority({ name: type, key: makeKey(type), ...period })
+    expect(verifyCrl(makeCrl(other), other.parsed)).toBe(true)
+  })
+
+  test('fails with an authority of the same name and another key', () => {
+    const twin = makeAuthority({ name: 'Issuing G1', ...period })
+    expect(verifyCrl(crl, twin.parsed)).toBe(false)
+    expect(verifyCrl(crl, { ...twin.parsed, subjectKeyIdentifier: null })).toBe(false)
+  })
+
+  test('fails with an authority of another name and the same key', () => {
+    expect(verifyCrl(crl, makeAuthority({ name: 'Issuing G2', key: authority.key, ...period }).parsed)).toBe(false)
+  })
+
+  test('fails with an issuer that may not sign CRLs or is none', () => {
+    const extensions = { keyUsage: ['keyCertSign'] } as const
+    const mute = makeAuthority({ name: 'Issuing G1', key: authority.key, extensions, ...period })
+    expect(verifyCrl(crl, mute.parsed)).toBe(false)
+    expect(verifyCrl(crl, { ...authority.parsed, authority: null })).toBe(false)
+  })
+
+  test('fails when an octet of what was signed is another', () => {
+    const changed = { ...crl, tbs: Uint8Array.from(crl.tbs, (octet, index) => (index === 30 ? octet ^ 1 : octet)) }
+    expect(verifyCrl(changed, authority.parsed)).toBe(false)
+  })
+
+  test('fails with an algorithm that is not known', () => {
+    const tbs = crlToBeSigned(crlContent(authority))
+    const unknown = sequence(fromHex('06092a864886f70d010105'))
+    const known = algorithmIdentifier('ecdsa-sha256')
+    const swap = (bytes: Uint8Array) => fromHex(toHex(bytes).replace(toHex(known), toHex(unknown)))
+    const inner = readDer(tbs).children.map(({ bytes }) => bytes)
+    const der = sequence(
+      sequence(...inner.map((bytes) => (toHex(bytes) === toHex(known) ? swap(bytes) : bytes))),
+      unknown,
+      fromHex('03020000'),
+    )
+    const parsed = parseCrl(der)
+    expect(parsed.signatureAlgorithm).toBeNull()
+    expect(verifyCrl(parsed, authority.parsed)).toBe(false)
+  })
+})

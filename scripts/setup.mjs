@@ -145,7 +145,7 @@ patiently() {
   done
 }
 patiently apt-get update -q
-patiently apt-get install -q -y --no-install-recommends "$@"
+patiently apt-get install -q -y --no-upgrade --no-install-recommends "$@"
 case " $* " in *" nginx-light "*) if [ -d /run/systemd/system ]; then systemctl disable --quiet nginx || true; fi ;; esac
 `
 

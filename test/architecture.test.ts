@@ -23,6 +23,14 @@ const adapter = (role: string, packages: readonly string[] = []): Rule => ({
   packages,
 })
 
+/** What the composition root sees: adapters too, and never the agent. */
+const everything = [
+  ...['config', 'lifecycle', 'policy', 'jobs', 'api', 'pki', 'protocol', 'model:type', 'errors', 'durable-files'],
+  ...['mutex', 'version', 'events/catalogue'],
+  ...ports,
+  ...portTypes,
+]
+
 /** What each part of src may import. The plan's table; another import is a mistake or a change of the plan. */
 const table: Record<string, Rule> = {
   protocol: { parts: [], node: [], packages: [] },
@@ -60,53 +68,16 @@ const table: Record<string, Rule> = {
   store: adapter('store'),
   'durable-files': { parts: ['errors'], node: ['*'], packages: [] },
   mutex: { parts: [], node: [], packages: [] },
+  version: { parts: [], node: [], packages: [] },
   config: { parts: ['model:type', 'errors'], node: ['*'], packages: ['yaml', 'zod'] },
   agent: { parts: ['protocol'], node: ['*'], packages: [] },
-  daemon: {
-    parts: [
-      ...[
-        'config',
-        'lifecycle',
-        'policy',
-        'jobs',
-        'api',
-        'pki',
-        'protocol',
-        'model:type',
-        'errors',
-        'durable-files',
-        'mutex',
-      ],
-      ...ports,
-      ...portTypes,
-      'events/catalogue',
-    ],
-    node: ['*'],
-    packages: ['pino', 'prom-client'],
-  },
+  daemon: { parts: everything, node: ['*'], packages: ['pino', 'prom-client'] },
   cli: {
-    parts: [
-      ...[
-        'daemon',
-        'config',
-        'lifecycle',
-        'policy',
-        'jobs',
-        'pki',
-        'protocol',
-        'model:type',
-        'errors',
-        'durable-files',
-        'mutex',
-      ],
-      ...ports,
-      ...portTypes,
-      'events/catalogue',
-    ],
+    parts: ['daemon', ...everything.filter((part) => part !== 'api')],
     node: ['*'],
     packages: ['commander', 'pino'],
   },
-  main: { parts: ['cli', 'errors'], node: [], packages: ['commander'] },
+  main: { parts: ['cli', 'clock'], node: [], packages: [] },
 }
 
 const plan: Plan = {
@@ -114,6 +85,7 @@ const plan: Plan = {
   ports,
   systemTime: ['clock/system.ts', 'random/system.ts', 'agent/clock.ts'],
   longestFile: 350,
+  outside: { 'version.ts': ['../package.json'] },
 }
 
 const root = resolve(import.meta.dirname, '..')

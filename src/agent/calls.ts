@@ -1,10 +1,11 @@
 /** The calls to the server: EST (RFC 7030, RFC 8951) and, beside it, check-in and trust anchors. */
-import { decodeBase64, encodeBase64, encodeBase64Lines } from '../protocol/base64.ts'
+import { encodeBase64, encodeBase64Lines } from '../protocol/base64.ts'
 import { type CheckInRequest, type CheckInResponse, parseCheckInResponse } from '../protocol/check-in.ts'
 import { estMediaTypes, estPath, estTransferEncoding, everleafRoot } from '../protocol/est.ts'
 import { decodePem } from '../protocol/pem.ts'
 import { decodeCertsOnly } from '../protocol/pkcs7.ts'
 import { type AgentCertificate, parseCertificate } from './certificate.ts'
+import { decodeBase64 } from './encoding.ts'
 import { AgentError, printable, reasonOf } from './error.ts'
 import type { Answer, Request, Session } from './transport.ts'
 

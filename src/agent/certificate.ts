@@ -13,7 +13,6 @@ import {
 import { toHex } from '../protocol/hex.ts'
 import { nameText } from '../protocol/name.ts'
 import { oid } from '../protocol/oid.ts'
-import { encodePem } from '../protocol/pem.ts'
 import { AgentError, reasonOf } from './error.ts'
 
 /** What the agent needs to know of a certificate: node:crypto for keys and signatures, DER for what it hides. */
@@ -111,7 +110,7 @@ export const parseCertificate = (der: Uint8Array, where: string): AgentCertifica
 }
 
 export const toPem = (certificates: readonly AgentCertificate[]): string =>
-  certificates.map((certificate) => encodePem('CERTIFICATE', certificate.der)).join('')
+  certificates.map((certificate) => certificate.x509.toString()).join('')
 
 /** How a certificate is named in messages. */
 export const describe = (certificate: AgentCertificate): string =>

@@ -14,7 +14,7 @@ export interface AgentClock {
 
 export const systemClock: AgentClock = {
   now: () => Date.now(),
-  elapsed: () => performance.now(),
+  elapsed: () => process.uptime() * 1000,
   sleep: (duration, signal) =>
     new Promise((resolve) => {
       if (signal.aborted) return resolve()

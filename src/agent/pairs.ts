@@ -1,8 +1,8 @@
 import type { KeyObject } from 'node:crypto'
 import { join } from 'node:path'
-import { decodePem } from '../protocol/pem.ts'
 import { type AgentCertificate, describe, parseCertificate, toPem } from './certificate.ts'
 import type { Disk } from './disk.ts'
+import { decodeOwnPem } from './encoding.ts'
 import { AgentError, reasonOf } from './error.ts'
 import { makeDirectory, privateMode, publicMode, readText, removeTree, switchLink, writeFile } from './files.ts'
 import { readKey } from './keys.ts'
@@ -37,13 +37,11 @@ export const loadKey = ({ disk, directory }: Place, number: number): { pem: stri
   return pem === null ? null : { pem, key: readKey(pem, path) }
 }
 
-const readCertificates = (disk: Disk, path: string): AgentCertificate[] => {
+const parseChain = (text: string, path: string): AgentCertificate[] => {
   try {
-    return decodePem(need(disk, path), 'CERTIFICATE').map((der) => parseCertificate(der, path))
+    return decodeOwnPem(text).map((der) => parseCertificate(der, path))
   } catch (error) {
-    throw error instanceof AgentError && error.code === 'local'
-      ? error
-      : new AgentError('local', `${path} is damaged: ${reasonOf(error)}`, { cause: error })
+    throw new AgentError('local', `${path} is damaged: ${reasonOf(error)}`, { cause: error })
   }
 }
 
@@ -53,18 +51,20 @@ export const loadPair = (place: Place, number: number): Pair => {
   const path = layout.pair(directory, number)
   const held = loadKey(place, number)
   if (held === null) throw new AgentError('local', `${join(path, pairFiles.key)} is missing`)
-  const [leaf] = readCertificates(disk, join(path, pairFiles.certificate))
-  const chain = readCertificates(disk, join(path, pairFiles.chain))
-  if (leaf === undefined || chain[0]?.fingerprint !== leaf.fingerprint) {
+  const leafPem = need(disk, join(path, pairFiles.certificate))
+  const chainPem = need(disk, join(path, pairFiles.chain))
+  const chain = parseChain(chainPem, join(path, pairFiles.chain))
+  const [leaf] = chain
+  if (leaf === undefined || leafPem !== toPem([leaf])) {
     throw new AgentError(
       'local',
-      `${path}: ${pairFiles.chain} does not begin with the certificate of ${pairFiles.certificate}`,
+      `${path}: ${pairFiles.certificate} is not the first certificate of ${pairFiles.chain}`,
     )
   }
   if (!leaf.x509.checkPrivateKey(held.key)) {
     throw new AgentError('local', `${path}: the key does not belong to the certificate ${describe(leaf)}`)
   }
-  return { number, keyPem: held.pem, key: held.key, leaf, chain, chainPem: toPem(chain) }
+  return { number, keyPem: held.pem, key: held.key, leaf, chain, chainPem }
 }
 
 /** The number of the pair that `current` names; null: nothing was enrolled yet. */

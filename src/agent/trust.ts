@@ -1,7 +1,7 @@
-import { decodePem } from '../protocol/pem.ts'
 import { type AgentCertificate, describe, parseCertificate, toPem } from './certificate.ts'
 import { isRoot, verifyChain } from './chain.ts'
 import type { Disk } from './disk.ts'
+import { decodeOwnPem } from './encoding.ts'
 import { AgentError, reasonOf } from './error.ts'
 import { publicMode, readText, replaceFile } from './files.ts'
 import { layout } from './layout.ts'
@@ -12,7 +12,7 @@ export const loadAnchors = (disk: Disk, directory: string): AgentCertificate[] |
   const text = readText(disk, path)
   if (text === null) return null
   try {
-    return decodePem(text, 'CERTIFICATE').map((der) => parseCertificate(der, path))
+    return decodeOwnPem(text).map((der) => parseCertificate(der, path))
   } catch (error) {
     throw new AgentError('local', `${path} is damaged: ${reasonOf(error)}`, { cause: error })
   }

@@ -1,15 +1,16 @@
 import { existsSync } from 'node:fs'
-import { link, readdir, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { readdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { initialiseLocalAuthorities, openLocalAuthorities } from '../authority/local.ts'
 import type { Clock } from '../clock/clock.ts'
 import { configTemplate } from '../config/template.ts'
 import { type Config, readSecret } from '../config.ts'
-import { errorCodeOf, fileError, flushDirectory, makeDirectory, temporaryFor, writeFlushed } from '../durable-files.ts'
+import { errorCodeOf, fileError, makeDirectory } from '../durable-files.ts'
 import { EverleafError } from '../errors.ts'
 import { encodeBase64Url } from '../protocol/base64.ts'
 import type { Random } from '../random/random.ts'
 import { openSqlite } from '../store/sqlite.ts'
+import { createOnce } from './create-once.ts'
 
 export interface Initialised {
   data: string
@@ -76,20 +77,4 @@ function refuseHalves({ store, authority, data }: Config, hasAuthorities: boolea
       'conflict',
       `the CAs in ${data} are there without their passphrase: put ${passphrase.file} back`,
     )
-}
-
-/** Writes a file that is not there yet, whole; one that is there stays as it is, also when two run at once. */
-async function createOnce(path: string, text: string, mode = 0o600): Promise<void> {
-  if (existsSync(path)) return
-  await makeDirectory(dirname(path), 0o700)
-  const temporary = temporaryFor(path)
-  try {
-    await writeFlushed(temporary, text, mode)
-    await link(temporary, path)
-    await flushDirectory(dirname(path))
-  } catch (error) {
-    if (errorCodeOf(error) !== 'EEXIST') throw fileError(error, `writing ${basename(path)} in ${dirname(path)}`)
-  } finally {
-    await rm(temporary, { force: true })
-  }
 }

@@ -17,11 +17,12 @@ export function createLog(level: LogLevel, terminal: Terminal): Logger {
 
 /** "12:00:01 info  certificate issued  device=truck-7" */
 export function wordsOf(line: string): string {
-  const { level, time, msg, err, ...fields } = JSON.parse(line)
-  const rest = Object.entries(fields).map(
-    ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
-  )
-  const words = [`${String(time).slice(11, 19)} ${(levels[level] ?? '').padEnd(5)} ${msg ?? ''}`, ...rest]
+  const { level, time, msg = '', err, event, ...fields } = JSON.parse(line)
+  const told = event === undefined ? fields : { ...fields, subject: event.subject, ...event.detail }
+  const rest = Object.entries(told).map(([name, value]) => `${name}=${wordOf(value)}`)
+  const words = [`${String(time).slice(11, 19)} ${(levels[level] ?? '').padEnd(5)} ${msg}`, ...rest]
   const stack = err?.stack ? `\n${err.stack}` : ''
   return `${plain(words.join('  '))}${stack}\n`
 }
+
+const wordOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import type { Clock } from '../clock/clock.ts'
 import { isEverleafError, messageOf } from '../errors.ts'
+import { version } from '../version.ts'
 import { addAuthority } from './authority.ts'
 import { addBackup } from './backup.ts'
 import { addCerts } from './certs.ts'
@@ -45,6 +46,7 @@ export async function runCommand(argv: readonly string[], terminal: Terminal, cl
   const session = createSession({ terminal, clock, options: () => program.opts<GlobalOptions>() })
   program
     .description(description)
+    .version(version, '--version', 'print the version')
     .option('--json', 'print one line of JSON for programs')
     .option('--config <file>', 'configuration file (otherwise $EVERLEAF_CONFIG, ./everleaf.yaml, <data>/everleaf.yaml)')
     .configureHelp({ showGlobalOptions: true })

@@ -20,7 +20,10 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   async sleep(duration, signal) {
     signal?.throwIfAborted()
-    const end = Date.now() + duration
-    for (let left = duration; left > 0; left = end - Date.now()) await nap(Math.min(left, longestNap), signal)
+    const wall = Date.now() + duration
+    // A clock that is set back would prolong the sleep by as much, so the count that never jumps ends it too.
+    const steady = performance.now() + duration
+    const left = () => Math.min(wall - Date.now(), steady - performance.now())
+    while (left() > 0) await nap(Math.min(left(), longestNap), signal)
   },
 }

@@ -15,6 +15,8 @@ export interface JobDefinition {
   options: JobOptions
   /** The work that is due at `now`, one unit each, with an id that is the same at every look. */
   due(now: Instant): AsyncIterable<DueWork> | Promise<DueWork[]>
+  /** Jobs that may be due as soon as a unit of this one did something. */
+  nudges?: readonly string[]
   /** Does one unit. What it returns is logged where it says a reason. */
   run(payload: Payload): Promise<unknown>
 }
@@ -86,6 +88,7 @@ export const createScheduler = ({ clock, queue, jobs, log, cron = readCadence }:
 
   const report = (job: JobDefinition, payload: Payload, outcome: unknown): void => {
     if (outcome === null || typeof outcome !== 'object' || !('reason' in outcome)) return
+    if ('act' in outcome && outcome.act !== 'leave') for (const next of job.nudges ?? []) nudge(next)
     const message =
       'message' in outcome && typeof outcome.message === 'string' ? outcome.message : String(outcome.reason)
     log.info(
@@ -168,6 +171,13 @@ export const createScheduler = ({ clock, queue, jobs, log, cron = readCadence }:
     if (!stopping.signal.aborted) log.error({ reason: messageOf(error) }, 'the scheduler lost its clock')
   }
 
+  const nudge = (name: string): void => {
+    const row = rowOf(name)
+    if (row.nudged || stopping.signal.aborted) return
+    row.nudged = true
+    nudgeSoon(row).catch(endQuietly)
+  }
+
   return {
     start() {
       everySecond().catch(endQuietly)
@@ -175,12 +185,7 @@ export const createScheduler = ({ clock, queue, jobs, log, cron = readCadence }:
     async tick(name) {
       await Promise.all((name === undefined ? [...rows.values()] : [rowOf(name)]).map(fullLook))
     },
-    nudge(name) {
-      const row = rowOf(name)
-      if (row.nudged || stopping.signal.aborted) return
-      row.nudged = true
-      nudgeSoon(row).catch(endQuietly)
-    },
+    nudge,
     async stop() {
       stopping.abort()
       await Promise.all([...rows.values()].map((row) => row.looking))

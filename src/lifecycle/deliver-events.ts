@@ -1,4 +1,4 @@
-import { EverleafError } from '../errors.ts'
+import { EverleafError, messageOf } from '../errors.ts'
 import type { Delivery, EventSink } from '../events/events.ts'
 import type { Decision, EventRecord, Instant } from '../model.ts'
 import { retryDelay } from '../policy/delivery.ts'
@@ -30,7 +30,7 @@ export const deliverEvents = async ({ sink: name }: { sink: string }, ports: Del
     const now = clock.now()
     const offer = await nextOffer(sink, store, now) // gather
     if (offer === null) break // decide
-    const deliveries = offer.events.length > 0 ? await sink.deliver(offer.events) : [] // act
+    const deliveries = await deliver(sink, offer) // act
     const parked = toPark(offer, deliveries, now, random.fraction())
     await recordOutcome(sink.name, offer, deliveries, parked, store) // record
     delivered += deliveries.filter(({ status }) => status === 'delivered').length
@@ -46,6 +46,20 @@ export const deliverEvents = async ({ sink: name }: { sink: string }, ports: Del
   }
   const act = delivered > 0 ? 'deliver' : 'leave'
   return { act, reason: delivered > 0 ? 'outbox' : 'empty', message: `${delivered} events to ${name}` }
+}
+
+/**
+ * An event for which the receiver always fails must not keep the sink from all others: what was parked and makes the sink
+ * fail again counts as refused, and the outbox is offered next.
+ */
+const deliver = async (sink: EventSink, offer: Offer): Promise<Delivery[]> => {
+  if (offer.events.length === 0) return []
+  try {
+    return await sink.deliver(offer.events)
+  } catch (error) {
+    if (offer.from === 'outbox') throw error
+    return offer.events.map(() => ({ status: 'refused', reason: messageOf(error) }))
+  }
 }
 
 const nextOffer = async (sink: EventSink, store: Store, now: Instant): Promise<Offer | null> => {

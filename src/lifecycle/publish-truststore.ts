@@ -50,9 +50,11 @@ export const publishTruststore = async (
   const planned = await planTruststore(ports) // gather
   const latest = await store.truststores.latest()
   const artefact = await publication.get(truststoreKey)
-  const decision = truststoreDue(planned, latest, artefact && sha256Hex(artefact.bytes), force) // decide
+  const highWater = Number((await publication.manifest(truststoreKey))?.version ?? 0)
+  const live = { digest: artefact && sha256Hex(artefact.bytes), highWater }
+  const decision = truststoreDue(planned, latest, live, force) // decide
   if (decision.act === 'leave') return decision
-  const record = decision.act === 'repair' && latest ? latest : await nextRecord(planned, latest, publication, now)
+  const record = decision.act === 'repair' && latest ? latest : nextRecord(planned, { latest, highWater, now })
   try {
     refuseUnsafe(record, planned)
     await put(record, artefact, publication) // act
@@ -88,13 +90,10 @@ const rollBackAnchors = async (version: number, store: Ports['store']): Promise<
   })
 }
 
-const nextRecord = async (
+const nextRecord = (
   planned: PlannedTruststore,
-  latest: TruststoreRecord | null,
-  publication: Ports['publication'],
-  now: Instant,
-): Promise<TruststoreRecord> => {
-  const highWater = Number((await publication.manifest(truststoreKey))?.version ?? 0)
+  { latest, highWater, now }: { latest: TruststoreRecord | null; highWater: number; now: Instant },
+): TruststoreRecord => {
   const version = Math.max((latest?.version ?? 0) + 1, highWater + 1)
   const certificates = planned.anchors.map(({ der }) => parseCertificate(der))
   const pem = encodeTruststore(certificates, [`Everleaf truststore version ${version}`])

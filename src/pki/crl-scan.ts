@@ -10,8 +10,8 @@ import { reasonCodes, reasonPrefix } from './crl-entries.ts'
 import { readExtensions } from './extensions.ts'
 
 /*
- * Reads the entries of a CRL in place. `scanEntries` checks every octet of every entry, and allocates nothing for those
- * that look as ours do; on bytes that it passed, the other functions cannot fail.
+ * Reads the entries of a CRL in place. `readDer` has checked the form of every value before; `scanEntries` checks what
+ * each entry says, and allocates nothing for those that look as ours do; after it, the other functions cannot fail.
  */
 
 /** What was read of one entry. One is reused for all of them. */
@@ -150,23 +150,17 @@ function readEntry(bytes: Uint8Array, offset: number, view: EntryView): void {
   view.reason = rest < view.end ? readReason(bytes, rest, view) : 0
 }
 
-/** Checks tag, shortest length and room; returns the length of the content. */
+/** The length of the content of the value at `offset`, which must have this tag. Its form was checked before. */
 function contentLength(bytes: Uint8Array, offset: number, limit: number, tag: number): number {
-  if (offset + 2 > limit || bytes[offset] !== tag) throw malformed(offset, `expected tag 0x${tag.toString(16)}`)
+  if (offset >= limit || bytes[offset] !== tag) throw malformed(offset, `expected tag 0x${tag.toString(16)}`)
   const first = bytes[offset + 1] ?? 0
-  const octets = first < 0x80 ? 0 : first & 0x7f
-  let length = first
-  if (first >= 0x80) {
-    length = 0
-    for (let index = 0; index < octets && index < 4; index += 1)
-      length = length * 256 + (bytes[offset + 2 + index] ?? 0)
-  }
-  if (headerLength(length) !== 2 + octets) throw malformed(offset, 'the length is not in its shortest form')
-  if (offset + 2 + octets + length > limit) throw malformed(offset, 'the value reaches past the end')
+  if (first < 0x80) return first
+  let length = 0
+  for (let index = 0; index < (first & 0x7f); index += 1) length = length * 256 + (bytes[offset + 2 + index] ?? 0)
   return length
 }
 
-/** Octets of tag and length, in the shortest form. */
+/** Octets of tag and length. */
 const headerLength = (length: number): number =>
   length < 0x80 ? 2 : length < 0x100 ? 3 : length < 0x10000 ? 4 : length < 0x1000000 ? 5 : 6
 
@@ -202,7 +196,7 @@ function readTime(bytes: Uint8Array, offset: number, view: EntryView): number {
   const minute = digits(bytes, end - 5, end - 3)
   const second = digits(bytes, end - 3, end - 1)
   view.revokedAt = midnight + ((hour * 60 + minute) * 60 + second) * 1000
-  if (!(view.revokedAt >= 0 || view.revokedAt < 0) || hour > 23 || minute > 59 || second > 59) throw badTime(offset)
+  if (Number.isNaN(view.revokedAt) || hour > 23 || minute > 59 || second > 59) throw badTime(offset)
   return end
 }
 

@@ -51,47 +51,61 @@ const maximumPassword = 1024
 /** OpenSSL reads Microsoft's attribute like the standard's, so a SAN in either counts. */
 const extensionRequests = new Set<string>([oid.extensionRequest, oid.microsoftExtensionRequest])
 
-/** Every attribute is looked at, since a second extensionRequest is where a SAN hides from servers that read the first only. */
-const readAttributes = (attributes: readonly DerNode[]): Wishes => {
-  if (attributes.length > maximumAttributes) {
-    throw new ProtocolError(`attributes: ${attributes.length}; ${maximumAttributes} at most`)
-  }
-  const seen = new Set<string>()
-  let san: Uint8Array | null = null
-  let challengePassword: string | null = null
-  for (const attribute of attributes) {
-    const fields = readFields(attribute, 'attribute')
-    const identifier = readObjectIdentifier(fields.next('attribute type'), 'attribute type')
-    const values = expectTag(fields.next('attribute values'), tags.set, 'attribute values').children
-    fields.end()
-    const [value] = values
-    const wanted = extensionRequests.has(identifier) || identifier === oid.challengePassword
-    if (!wanted) continue
-    if (value === undefined || values.length !== 1) {
-      throw new ProtocolError(`attribute ${identifier} at ${attribute.offset}: ${values.length} values, expected one`)
-    }
-    if (identifier === oid.challengePassword) {
-      if (challengePassword !== null)
-        throw new ProtocolError(`challengePassword at ${attribute.offset}: it is there twice`)
-      challengePassword = readPassword(value)
-      continue
-    }
-    for (const extension of readExtensions(expectTag(value, tags.sequence, 'extensionRequest')).values()) {
-      if (seen.has(extension.identifier)) {
-        throw new ProtocolError(`extension ${extension.identifier}: requested twice, in two attributes`)
-      }
-      seen.add(extension.identifier)
-      if (extension.identifier === oid.subjectAltName) san = extension.value
-    }
-  }
-  return { san, challengePassword }
+interface Attribute {
+  identifier: string
+  values: readonly DerNode[]
 }
 
-const readPassword = (node: DerNode): string => {
-  if (node.length > maximumPassword) {
-    throw new ProtocolError(`challengePassword at ${node.offset}: ${node.length} octets; ${maximumPassword} at most`)
+const readAttribute = (node: DerNode): Attribute => {
+  const fields = readFields(node, 'attribute')
+  const identifier = readObjectIdentifier(fields.next('attribute type'), 'attribute type')
+  const values = expectTag(fields.next('attribute values'), tags.set, 'attribute values').children
+  fields.end()
+  return { identifier, values }
+}
+
+/** Both attributes that we read are single-valued (RFC 2985 §5.4). */
+const onlyValue = ({ identifier, values }: Attribute): DerNode => {
+  const [value] = values
+  if (value !== undefined && values.length === 1) return value
+  throw new ProtocolError(`attribute ${identifier}: ${values.length} values, expected one`)
+}
+
+/** Every extensionRequest is looked at, since a second one is where a SAN hides from servers that read the first only. */
+const readRequestedSan = (requests: readonly Attribute[]): Uint8Array | null => {
+  const requested = new Map<string, Uint8Array>()
+  for (const request of requests) {
+    const extensions = readExtensions(expectTag(onlyValue(request), tags.sequence, 'extensionRequest'))
+    for (const { identifier, value } of extensions.values()) {
+      if (requested.has(identifier)) {
+        throw new ProtocolError(`extension ${identifier}: requested twice, in two attributes`)
+      }
+      requested.set(identifier, value)
+    }
   }
-  return readString(node, 'challengePassword')
+  return requested.get(oid.subjectAltName) ?? null
+}
+
+const readPassword = (passwords: readonly Attribute[]): string | null => {
+  const [password] = passwords
+  if (password === undefined) return null
+  if (passwords.length > 1) throw new ProtocolError('challengePassword: it is there twice')
+  const value = onlyValue(password)
+  if (value.length > maximumPassword) {
+    throw new ProtocolError(`challengePassword: ${value.length} octets; ${maximumPassword} at most`)
+  }
+  return readString(value, 'challengePassword')
+}
+
+const readAttributes = (nodes: readonly DerNode[]): Wishes => {
+  if (nodes.length > maximumAttributes) {
+    throw new ProtocolError(`attributes: ${nodes.length}; ${maximumAttributes} at most`)
+  }
+  const attributes = nodes.map(readAttribute)
+  return {
+    san: readRequestedSan(attributes.filter(({ identifier }) => extensionRequests.has(identifier))),
+    challengePassword: readPassword(attributes.filter(({ identifier }) => identifier === oid.challengePassword)),
+  }
 }
 
 /** CertificationRequestInfo (RFC 2986 §4.1). Absent attributes are taken for none, as some clients leave them out. */

@@ -60,8 +60,5 @@ export const serialFromInteger = (value: Uint8Array | bigint): Serial => {
   if (first === undefined || first >= 0x80) {
     throw new EverleafError('bad-input', 'serial: it is negative or empty, expected a positive number')
   }
-  if (value.length > maximumOctets + 1) {
-    throw new EverleafError('bad-input', `serial: ${value.length} octets; ${maximumOctets} at most`)
-  }
   return canonical(toHex(value))
 }

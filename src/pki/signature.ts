@@ -6,15 +6,13 @@ import {
   bitString,
   nullValue,
   objectIdentifier,
-  readDer,
   readFields,
-  readIntegerBytes,
   readObjectIdentifier,
   sequence,
   tags,
 } from '../protocol/der.ts'
-import { ProtocolError } from '../protocol/error.ts'
 import { oid } from '../protocol/oid.ts'
+import { isStrictEcdsaValue } from './ecdsa-value.ts'
 import { describeKey } from './key.ts'
 
 export type SignatureAlgorithm = 'ecdsa-sha256' | 'ecdsa-sha384' | 'rsa-sha256' | 'rsa-sha384' | 'rsa-sha512'
@@ -86,36 +84,30 @@ export const describeAlgorithm = (node: DerNode): string => {
 
 interface VerificationKey {
   key: KeyObject
-  /** Octets of an RSA signature, or of one number of an ECDSA signature. */
-  size: number
-  rsa: boolean
+  /** Octets of one number of an ECDSA signature; null for RSA. */
+  curveSize: number | null
 }
 
+const curveSizes = new Map([
+  ['P-256', 32],
+  ['P-384', 48],
+  ['P-521', 66],
+])
+
 /** Keys that may verify: those of our own, and the larger ones that partner authorities have. Weak ones verify nothing. */
-const usableSize = (description: string): { size: number; rsa: boolean } | null => {
-  const rsaBits = /^RSA-(\d{4})$/.exec(description)?.[1]
-  if (rsaBits !== undefined) {
-    const bits = Number(rsaBits)
-    return bits >= 2048 && bits <= 8192 ? { size: Math.ceil(bits / 8), rsa: true } : null
-  }
-  const size = new Map([
-    ['P-256', 32],
-    ['P-384', 48],
-    ['P-521', 66],
-  ]).get(description)
-  return size === undefined ? null : { size, rsa: false }
+const usable = (description: string): Pick<VerificationKey, 'curveSize'> | null => {
+  const curveSize = curveSizes.get(description)
+  if (curveSize !== undefined) return { curveSize }
+  const bits = Number(/^RSA-(\d+)$/.exec(description)?.[1] ?? 0)
+  return bits >= 2048 && bits <= 8192 ? { curveSize: null } : null
 }
 
 const importKey = (spki: Uint8Array): VerificationKey | null => {
-  const usable = usableSize(describeKey(spki))
-  if (usable === null) return null
+  const kind = usable(describeKey(spki))
+  if (kind === null) return null
   try {
-    const key = createPublicKey({
-      key: Buffer.from(spki.buffer, spki.byteOffset, spki.length),
-      format: 'der',
-      type: 'spki',
-    })
-    return { key, ...usable }
+    const bytes = Buffer.from(spki.buffer, spki.byteOffset, spki.length)
+    return { key: createPublicKey({ key: bytes, format: 'der', type: 'spki' }), ...kind }
   } catch {
     // A point off the curve, a modulus of zero: a key that can verify nothing.
     return null
@@ -133,26 +125,6 @@ const verificationKey = (spki: Uint8Array): VerificationKey | null => {
   return imported
 }
 
-const isNumberOf = (content: Uint8Array, size: number): boolean => {
-  const [first = 0x80] = content
-  if (first >= 0x80) return false
-  const length = first === 0 ? content.length - 1 : content.length
-  return length > 0 && length <= size
-}
-
-/** Ecdsa-Sig-Value (RFC 3279 §2.2.3) as strict DER with two positive numbers of the curve's size, so that a signature has one spelling. */
-const isStrictEcdsa = (signature: Uint8Array, size: number): boolean => {
-  try {
-    const fields = readFields(readDer(signature, { depth: 2, bytes: 256 }), 'ECDSA signature')
-    const numbers = [readIntegerBytes(fields.next('r')), readIntegerBytes(fields.next('s'))]
-    fields.end()
-    return numbers.every((number) => isNumberOf(number, size))
-  } catch (error) {
-    if (error instanceof ProtocolError) return false
-    throw error
-  }
-}
-
 export interface SignedData {
   /** SubjectPublicKeyInfo of the signer. Keep the same array for the same key: its import is remembered by identity. */
   spki: Uint8Array
@@ -164,8 +136,8 @@ export interface SignedData {
 /** False for a wrong signature, a key that does not fit the algorithm, and a key too weak or too odd to verify anything. */
 export const verifySignature = ({ spki, algorithm, data, signature }: SignedData): boolean => {
   const signer = verificationKey(spki)
-  if (signer === null || signer.rsa !== isRsa(algorithm)) return false
-  if (signer.rsa ? signature.length !== signer.size : !isStrictEcdsa(signature, signer.size)) return false
+  if (signer === null || (signer.curveSize === null) !== isRsa(algorithm)) return false
+  if (signer.curveSize !== null && !isStrictEcdsaValue(signature, signer.curveSize)) return false
   return verify(hashOf(algorithm), data, signer.key, signature)
 }
 

@@ -1,6 +1,6 @@
 import type { Decision, TrustAnchor, TruststoreRecord } from '../model.ts'
 
-export type TruststoreReason = 'first' | 'anchors-changed' | 'missing' | 'rollback' | 'forced' | 'unchanged'
+export type TruststoreReason = 'first' | 'anchors-changed' | 'missing' | 'restored' | 'forced' | 'unchanged'
 
 export interface TruststorePlan {
   added: string[]
@@ -29,11 +29,14 @@ export const compareTruststores = (
   }
 }
 
-/** Whether a new truststore version is due. `liveDigest`: what is published now; null: nothing, or not what was put. */
+/**
+ * Whether a new truststore version is due. `live.digest`: of what is published now, null for nothing; `live.highWater`: the
+ * highest version ever put there, larger than the latest known here after a restore.
+ */
 export const truststoreDue = (
   plan: TruststorePlan,
   latest: TruststoreRecord | null,
-  liveDigest: string | null,
+  live: { digest: string | null; highWater: number },
   force: boolean,
 ): Decision<'publish' | 'repair' | 'leave', TruststoreReason> => {
   if (latest === null) return { act: 'publish', reason: 'first', message: 'no truststore was published yet' }
@@ -43,7 +46,13 @@ export const truststoreDue = (
       reason: 'anchors-changed',
       message: `${plan.added.length} anchors added, ${plan.removed.length} removed since version ${latest.version}`,
     }
-  if (liveDigest !== latest.digest)
+  if (live.highWater > latest.version)
+    return {
+      act: 'publish',
+      reason: 'restored',
+      message: `version ${live.highWater} was published and ${latest.version} is the latest known here`,
+    }
+  if (live.digest !== latest.digest)
     return { act: 'repair', reason: 'missing', message: `version ${latest.version} is not what is published` }
   if (force) return { act: 'publish', reason: 'forced', message: 'asked for' }
   return { act: 'leave', reason: 'unchanged', message: `version ${latest.version} holds every anchor` }

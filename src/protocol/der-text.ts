@@ -86,11 +86,6 @@ export const readTime = (node: DerNode, what = 'time'): number => {
   const read = new Date(instant)
   // Date.UTC carries 31 June over into July and reads years under 100 as 19xx; both show here.
   const same =
-    read.getUTCFullYear() === year &&
-    read.getUTCMonth() === month - 1 &&
-    read.getUTCDate() === day &&
-    hour < 24 &&
-    minute < 60 &&
-    second < 60
+    read.getUTCFullYear() === year && read.getUTCMonth() === month - 1 && hour < 24 && minute < 60 && second < 60
   return same ? instant : fail(node, what, 'not a date and time of the calendar')
 }

@@ -11,7 +11,15 @@ import {
 } from '../../src/pki/crl.ts'
 import { encodeExtension } from '../../src/pki/extensions.ts'
 import { algorithmIdentifier, assembleSigned } from '../../src/pki/signature.ts'
-import { contextConstructed, enumerated, integer, readDer, sequence, time } from '../../src/protocol/der.ts'
+import {
+  contextConstructed,
+  enumerated,
+  integer,
+  octetString,
+  readDer,
+  sequence,
+  time,
+} from '../../src/protocol/der.ts'
 import { fromHex, toHex } from '../../src/protocol/hex.ts'
 import { oid } from '../../src/protocol/oid.ts'
 import { makeAuthority, makeKey } from '../support/certificates.ts'
@@ -47,6 +55,9 @@ const withFields = (edit: (fields: Uint8Array[]) => Uint8Array[]): Uint8Array =>
     authority,
     sequence(...edit(readDer(crlToBeSigned(crlContent(authority))).children.map(({ bytes }) => bytes))),
   )
+
+const withNumber = (number: Uint8Array): Uint8Array =>
+  withFields((fields) => fields.with(5, contextConstructed(0, sequence(encodeExtension(oid.crlNumber, false, number)))))
 
 const rawEntry = (serial: Uint8Array, ...extensions: Uint8Array[]): Uint8Array =>
   sequence(serial, time(thisUpdate), ...(extensions.length === 0 ? [] : [sequence(...extensions)]))
@@ -140,6 +151,8 @@ describe('a CRL is not written', () => {
       /next update 2026-06-01T11:59:59.999Z must be later/,
     ],
     ['a next update within the second of this update', { nextUpdate: thisUpdate + 999 }, /must be later/],
+    ['a next update after the year 9999', { nextUpdate: Date.UTC(10_000, 0, 1) }, /years 1970 to 9999/],
+    ['a this update before 1970', { thisUpdate: -1 }, /thisUpdate -1/],
     ['an instant that is none', { nextUpdate: Number.NaN }, /nextUpdate NaN/],
     ['an upper-case serial', { entries: [entry('4F')] }, /lower-case/],
     ['half an octet of serial', { entries: [entry('4')] }, /0.5 octets/],
@@ -182,6 +195,18 @@ describe('the parser', () => {
       /differs/,
     ],
     ['something after the extensions', withFields((fields) => [...fields, integer(1)]), /too many|expected/],
+    ['a negative CRL number', withNumber(integer(-1)), /number -1/],
+    ['a CRL number of 21 octets', withNumber(integer(2n ** 159n)), /20 octets/],
+    ['a serial of -128', withEntries(rawEntry(integer(-128))), /negative/],
+    ['an empty serial', withEntries(rawEntry(Uint8Array.of(2, 0))), /0 octets/],
+    ['an empty entry', withEntries(sequence(), rawEntry(integer(0x40))), /expected tag 0x2/],
+    ['an entry that is no sequence', withEntries(integer(1)), /expected tag 0x30/],
+    [
+      'a length in more octets than it needs',
+      withEntries(fromHex('308113020140170d3236303630313132303030305a')),
+      /fewer/,
+    ],
+    ['an entry that reaches past the end', withEntries(fromHex('3013020140170d3236303630313132303030')), /claims/],
     ['a negative serial', withEntries(rawEntry(integer(-1))), /negative/],
     ['a serial of zero', withEntries(rawEntry(integer(0))), /zero/],
     ['a serial with a needless zero', withEntries(rawEntry(Uint8Array.of(2, 2, 0, 0x40))), /needless/],
@@ -221,6 +246,18 @@ describe('the parser', () => {
     )
   })
 
+  test.each([33, 90, 127, 200, 300, 70_000])('reads past an unknown entry extension of %i octets', (length) => {
+    const unknown = encodeExtension('1.2.3', false, octetString(new Uint8Array(length)))
+    const crl = parseCrl(withEntries(rawEntry(serial, unknown), rawEntry(integer(0x41))))
+    expect([...crl.entries()].map(({ serial: read }) => read)).toEqual(['40', '41'])
+    expect(crl.unknownCritical).toEqual([])
+  })
+
+  test('reads a serial as long as those of certificates may be', () => {
+    const crl = parseCrl(withEntries(rawEntry(integer(2n ** 255n))))
+    expect([...crl.entries()][0]?.serial).toBe(`80${'00'.repeat(31)}`)
+  })
+
   test('takes an entry on hold for revoked', () => {
     const der = withEntries(rawEntry(serial, encodeExtension(oid.reasonCode, false, enumerated(6))))
     expect([...parseCrl(der).entries()]).toEqual([{ serial: '40', revokedAt: thisUpdate, reason: 'unspecified' }])
@@ -239,7 +276,8 @@ describe('the parser', () => {
     const der = withFields((fields) => {
       const list = readDer(fields[5] ?? new Uint8Array(0)).children[0]?.children.map(({ bytes }) => bytes) ?? []
       const delta = encodeExtension(oid.deltaCrlIndicator, true, integer(1))
-      return fields.with(5, contextConstructed(0, sequence(...list, delta)))
+      const harmless = encodeExtension('1.2.3', false, integer(1))
+      return fields.with(5, contextConstructed(0, sequence(...list, harmless, delta)))
     })
     expect(parseCrl(der).unknownCritical).toEqual([oid.deltaCrlIndicator])
   })
@@ -281,6 +319,10 @@ describe('verification', () => {
     const twin = makeAuthority({ name: 'Issuing G1', ...period })
     expect(verifyCrl(crl, twin.parsed)).toBe(false)
     expect(verifyCrl(crl, { ...twin.parsed, subjectKeyIdentifier: null })).toBe(false)
+  })
+
+  test('fails when the key identifiers differ', () => {
+    expect(verifyCrl(crl, { ...authority.parsed, subjectKeyIdentifier: new Uint8Array(20) })).toBe(false)
   })
 
   test('fails with an authority of another name and the same key', () => {

@@ -1,5 +1,10 @@
+import { sign } from 'node:crypto'
+import { parseCertificate } from '../../src/pki/certificate.ts'
+import { bitString, sequence } from '../../src/protocol/der.ts'
+import { fromHex } from '../../src/protocol/hex.ts'
 import { encodeName } from '../../src/protocol/name.ts'
 import { makeKey } from '../support/certificates.ts'
+import { editFields } from './certificate-surgery.ts'
 import { day } from './crl-builders.ts'
 import type { PathCase } from './path-builders.ts'
 import {
@@ -29,7 +34,7 @@ function loop(): PathCase {
     leaf: leafOf(second).parsed,
     intermediates: [second.parsed, firstBySecond.parsed],
     anchors: [root.parsed],
-    verdict: ['untrusted', 'CN=Loop 1', /one of 1 trust anchors: "CN=Root"/, /loop that comes back to "CN=Loop 2"/],
+    verdict: ['untrusted', 'CN=Loop 1', /one of 1 trust anchors: "CN=Root"$/, /loop that comes back to "CN=Loop 2"/],
     openssl: [20, 2],
   }
 }
@@ -45,6 +50,20 @@ function rollover(): PathCase {
     anchors: [old.parsed],
     verdict: 'ok',
     openssl: 'ok',
+  }
+}
+
+/** A good signature of its kind. */
+function withSha1(): PathCase {
+  const ecdsaWithSha1 = sequence(fromHex('06072a8648ce3d0401'))
+  const tbs = editFields(leaf.parsed.tbs, (fields) => fields.with(2, ecdsaWithSha1))
+  const der = sequence(tbs, ecdsaWithSha1, bitString(sign('sha1', tbs, issuing.privateKey)))
+  return {
+    ...chainOf(leaf, issuing),
+    leaf: parseCertificate(der),
+    verdict: ['signature', 'CN=device-1', /SHA-256 or longer$/, /^another signature algorithm$/],
+    openssl: 'ok',
+    differs: 'here it is told to take any algorithm',
   }
 }
 
@@ -174,6 +193,7 @@ export const chainCases: Readonly<Record<string, PathCase>> = {
     openssl: [34, 1],
   },
 
+  'a signature with SHA-1': withSha1(),
   'a tampered signature of the leaf': {
     ...chainOf(leaf, issuing),
     leaf: tampered(leaf),
@@ -218,7 +238,7 @@ export const chainCases: Readonly<Record<string, PathCase>> = {
     verdict: [
       'untrusted',
       'CN=Foreign Root',
-      /one of 1 trust anchors: "CN=Root"/,
+      /one of 1 trust anchors: "CN=Root"$/,
       /self-signed certificate that is none of them/,
     ],
     openssl: [19, 2],
@@ -234,6 +254,26 @@ export const chainCases: Readonly<Record<string, PathCase>> = {
     intermediates: [],
     verdict: ['untrusted', 'CN=device-1', /trust anchors/, /^no certificate of its issuer "CN=Issuing"$/],
     openssl: [20, 0],
+  },
+  'an issuer that is unknown to each of five anchors': {
+    ...chainOf(leaf, issuing),
+    intermediates: [],
+    anchors: ['V', 'W', 'X', 'Y', 'Z'].map((name) => authority(name).parsed),
+    verdict: ['untrusted', 'CN=device-1', /"CN=V", "CN=W", "CN=X" and 2 more$/, /"CN=Issuing"$/],
+    openssl: [20, 0],
+  },
+  'two dead ends, of which the longer is told': {
+    ...chain(foreign, { content: { authorityKeyIdentifier: null } }),
+    intermediates: [authority('Foreign Issuing').parsed, foreign.parsed],
+    anchors: [root.parsed],
+    verdict: ['untrusted', 'CN=Foreign Issuing', /trust anchors/, /"CN=Foreign Root"$/],
+    openssl: [19, 1],
+  },
+  'two faulty chains, of which the better is told': {
+    ...chainOf(leaf, issuing),
+    intermediates: [reissue(issuing, root, { extensions: notAuthority }).parsed, reissue(issuing, root, past).parsed],
+    verdict: ['validity', 'CN=Issuing', endOfDay, atNow],
+    openssl: [79, 1],
   },
   'a self-signed leaf': {
     ...chainOf(authority('Lonely', { extensions: notAuthority }), root),

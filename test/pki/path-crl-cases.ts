@@ -93,6 +93,27 @@ export const crlCases: Readonly<Record<string, PathCase>> = {
     ],
     openssl: [12, 0],
   },
+  'two stale CRLs, of which the newer is told': {
+    ...chainOf(leaf, issuing),
+    crls: [
+      makeCrl(issuing, { thisUpdate: now - 20 * day, nextUpdate: now - 10 * day, number: 1n }),
+      makeCrl(issuing, { ...stale, number: 3n }),
+      makeCrl(issuing, { thisUpdate: now - 15 * day, nextUpdate: now - 5 * day, number: 2n }),
+      crl(root),
+    ],
+    verdict: ['crlStale', 'CN=device-1', /good at/, /^CRL 3 from/],
+    openssl: [12, 0],
+  },
+  'a CRL in its first and another in its last second': {
+    ...chainOf(leaf, issuing),
+    crls: [
+      makeCrl(issuing, { thisUpdate: now, nextUpdate: now + day }),
+      makeCrl(root, { thisUpdate: now - day, nextUpdate: now }),
+    ],
+    verdict: 'ok',
+    openssl: [12, 1],
+    differs: 'to OpenSSL the second of the next update is past it',
+  },
   'a stale CRL beside a fresh one': {
     ...chainOf(leaf, issuing),
     crls: [makeCrl(issuing, stale), crl(issuing), crl(root)],

@@ -28,6 +28,8 @@ function verify({ leaf, intermediates, anchors, crls, purpose = 'clientAuth' }: 
     'verify',
     ...['-attime', String(now / 1000)],
     ...['-purpose', purpose === 'clientAuth' ? 'sslclient' : 'sslserver'],
+    // Systems differ in their default.
+    ...['-auth_level', '0'],
     // It counts neither the leaf nor the anchor.
     ...['-verify_depth', String(maximumAuthorities - 1)],
     ...['-CAfile', file('anchors.pem', 'CERTIFICATE', anchors)],

@@ -90,6 +90,8 @@ describe('the strict reader', () => {
     ['a line of spaces', insert(2, '  '), /line 3 is blank/],
     ['CRLF', pem.replaceAll('\n', '\r\n'), /CR/],
     ['text that is no comment', insert(2, 'CN=Root'), /line 3 is neither/],
+    ['text after a certificate', `${pem}and so on\n`, /is neither/],
+    ['a dash in a comment after a certificate', `${pem}# a-b\n`, /is neither/],
     ['a dash in a comment', insert(2, '# 2026-06-01'), /line 3 is neither/],
     ['an umlaut in a comment', insert(2, '# ä'), /line 3 has a character/],
     ['a byte order mark', `\u{feff}${pem}`, /line 1 has a character/],

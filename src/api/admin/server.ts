@@ -7,6 +7,7 @@ import { EverleafError, isEverleafError, messageOf } from '../../errors.ts'
 import { answerClientError } from '../http/client-error.ts'
 import { type HttpLimits, httpLimits } from '../http/limits.ts'
 import type { HttpListener } from '../http/listener.ts'
+import { strictTarget } from '../http/target.ts'
 import { problemOf, StatusError } from '../problem.ts'
 import type { AdminApp, AdminDependencies } from './app.ts'
 import { bearerCheck } from './authentication.ts'
@@ -48,6 +49,7 @@ export const createAdminServer = (options: AdminServerOptions): HttpListener => 
       answerClientError(error, socket as Socket, undefined)
     },
   }).withTypeProvider<ZodTypeProvider>()
+  app.removeContentTypeParser('text/plain')
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   guard(app, options)
@@ -77,6 +79,7 @@ const guard = (app: AdminApp, { names, tokenHash, ports, log }: AdminServerOptio
   const checkBearer = bearerCheck(tokenHash)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('Cache-Control', 'no-store').header('X-Content-Type-Options', 'nosniff')
+    strictTarget(request.raw)
     checkHost(request)
     checkBearer(request)
   })

@@ -42,7 +42,7 @@ export const createDeviceServer = ({ ports, identity, anchors, log, limits }: De
     maxHeaderSize: bounds.headBytes,
     connectionsCheckingInterval: bounds.checkInterval,
   })
-  identity.onChange(() => {
+  const stopWatching = identity.onChange(() => {
     try {
       server.setSecureContext({ ...secureContext(identity, anchors), ...tlsPolicy })
       log.info({}, 'the device listener answers with its new certificate')
@@ -55,7 +55,14 @@ export const createDeviceServer = ({ ports, identity, anchors, log, limits }: De
   })
   const responder = { ports, log, gate: createGate(bounds.working) }
   const answer = (exchange: Parameters<typeof respond>[0]) => respond(exchange, responder)
-  return httpListener({ name: 'device', server, answer, clock: ports.clock, log, limits: bounds })
+  const listener = httpListener({ name: 'device', server, answer, clock: ports.clock, log, limits: bounds })
+  return {
+    listen: listener.listen,
+    close(deadline) {
+      stopWatching()
+      return listener.close(deadline)
+    },
+  }
 }
 
 const tlsPolicy = {

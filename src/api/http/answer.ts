@@ -16,14 +16,13 @@ const sliceBytes = 128 * 1024
 /** Sends the answer with a Content-Length, never chunked, head and body in one write where it is not large. */
 export const send = async (request: IncomingMessage, response: ServerResponse, answer: Answer): Promise<void> => {
   const body = answer.body ?? ''
-  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
+  const length = Buffer.byteLength(body)
   const headers = Object.entries(answer.headers ?? {})
   if (answer.status !== 304) headers.push(['Content-Length', String(length)])
   response.writeHead(answer.status, headers.flat())
   if (request.method === 'HEAD' || length === 0) response.end()
-  else if (typeof body === 'string') response.end(body, 'utf8')
-  else if (length <= sliceBytes) response.end(body)
-  else await sendSlices(response, body)
+  else if (length <= sliceBytes) response.end(body, 'utf8')
+  else await sendSlices(response, typeof body === 'string' ? Buffer.from(body) : body)
 }
 
 const sendSlices = async (response: ServerResponse, body: Uint8Array): Promise<void> => {

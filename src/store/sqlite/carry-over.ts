@@ -1,4 +1,4 @@
-import { messageOf } from '../../errors.ts'
+import { isEverleafError, messageOf } from '../../errors.ts'
 import { placeholders } from '../sql.ts'
 import type { Connection } from './connection.ts'
 import { isUnreadable } from './errors.ts'
@@ -176,9 +176,14 @@ function salvage(connection: Connection, insert: string, select: string, key: re
   let changed = 0
   for (const direction of ['ASC', 'DESC']) {
     const order = key.map((column) => `row.${column} ${direction}`).join(', ')
-    const found = connection.rows(`${select} ORDER BY ${order}`)
-    // Ends without an error where it cannot be read further: the caller has told of the damage.
-    for (const row of found) changed += connection.run(insert, row)
+    for (const row of connection.readable(`${select} ORDER BY ${order}`)) {
+      try {
+        changed += connection.run(insert, row)
+      } catch (error) {
+        // A row whose bytes no longer fit its columns is lost; anything else, such as a full disk, ends the restore.
+        if (!isEverleafError(error, 'internal')) throw error
+      }
+    }
   }
   return changed
 }

@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Sql, SqlValue } from '../sql.ts'
-import { translateError } from './errors.ts'
+import { isUnreadable, translateError } from './errors.ts'
 
 /** How long SQLite itself waits for a lock. Short: it holds the thread meanwhile, and only a backup ever competes. */
 const busyTimeout = 2_000
@@ -41,8 +41,8 @@ export class Connection {
     return Number(this.#translated(() => this.#prepared(text).run(...parameters)).changes)
   }
 
-  /** The values of each row, as far as they can be read: a broken page ends them. For tables too large or too damaged for `all`. */
-  *rows(text: string): Generator<SqlValue[]> {
+  /** The values of each row of a damaged table, up to where it cannot be read further. */
+  *readable(text: string): Generator<SqlValue[]> {
     const statement = this.#translated(() => this.database.prepare(text))
     statement.setReadBigInts(true)
     const found = statement.iterate()
@@ -50,9 +50,11 @@ export class Connection {
       try {
         const { done, value } = found.next()
         if (done) return
-        yield Object.values(value) as SqlValue[]
-      } catch (error) {
-        throw translateError(error, this.#file)
+        yield Object.values(value)
+      } catch (cause) {
+        const error = translateError(cause, this.#file)
+        if (isUnreadable(error)) return
+        throw error
       }
     }
   }

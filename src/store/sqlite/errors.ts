@@ -1,7 +1,7 @@
+import { fileError } from '../../durable-files.ts'
 import { EverleafError, isEverleafError, messageOf } from '../../errors.ts'
 
-const mending = (file: string): string =>
-  `stop the server and run \`everleaf restore --from FILE\` with the newest backup of ${file}`
+const mending = 'stop the server and put its newest backup in place with `everleaf restore`'
 
 /** SQLite's primary result codes (https://www.sqlite.org/rescode.html) that an operator can do something about. */
 const unavailable: Record<number, string> = {
@@ -14,17 +14,6 @@ const unavailable: Record<number, string> = {
   14: 'it cannot be opened or created: its directory must exist and be writable by this user',
 }
 
-const fileSystem: Record<string, string> = {
-  EACCES: 'this user has no permission',
-  EPERM: 'this user has no permission',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'the disk quota is used up',
-  ENOENT: 'there is no such file or directory',
-  ENOTDIR: 'a part of its path is not a directory',
-  EIO: 'the disk does not read or write',
-}
-
 /**
  * The one place where SQLite's and the file system's errors become ours. `file` is the database as its operator knows it.
  * What is no such error comes back as it is.
@@ -34,8 +23,7 @@ export function translateError(error: unknown, file: string): unknown {
   const { errcode, code = '' } = error as Error & { errcode?: number; code?: string }
   const wrap = (kind: EverleafError['code'], message: string) => new EverleafError(kind, message, { cause: error })
   if (errcode === undefined) {
-    const reason = fileSystem[code]
-    if (reason) return wrap('unavailable', `the database ${file} cannot be used: ${reason} (${messageOf(error)})`)
+    if ('syscall' in error) return fileError(error, `using the database ${file}`)
     if (code === 'ERR_INVALID_STATE') return wrap('unavailable', `the database ${file} is closed`)
     return code === 'ERR_INVALID_ARG_VALUE'
       ? wrap('bad-input', `the database cannot hold it: ${messageOf(error)}`)
@@ -49,7 +37,7 @@ export function translateError(error: unknown, file: string): unknown {
       `a record with the same ${error.message.replace('UNIQUE constraint failed: ', '')} exists already`,
     )
   if (primary === 11 || primary === 26)
-    return wrap('damaged', `the database ${file} is damaged (${messageOf(error)}): ${mending(file)}`)
+    return wrap('damaged', `the database ${file} is damaged (${messageOf(error)}): ${mending}`)
   const reason = unavailable[primary]
   if (reason) return wrap('unavailable', `the database ${file} cannot be used: ${reason} (${messageOf(error)})`)
   return wrap('internal', `the database ${file} refuses a statement: ${messageOf(error)}`)
@@ -57,7 +45,7 @@ export function translateError(error: unknown, file: string): unknown {
 
 /** Damage that was not found by SQLite itself. */
 export const damaged = (file: string, what: string): EverleafError =>
-  new EverleafError('damaged', `the database ${file} is damaged (${what}): ${mending(file)}`)
+  new EverleafError('damaged', `the database ${file} is damaged (${what}): ${mending}`)
 
 /** SQLITE_CORRUPT, SQLITE_NOTADB. */
 const unreadableCodes = [11, 26]

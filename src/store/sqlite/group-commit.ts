@@ -1,22 +1,21 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { EverleafError } from '../../errors.ts'
 import type { Sql } from '../sql.ts'
-import type { Writes } from '../store.ts'
 import type { Connection } from './connection.ts'
 
 /** Transactions that share one commit at most, so that the first of them does not wait for long. */
 const largestGroup = 500
 
-interface Member {
-  work: (tx: Writes) => Promise<unknown>
+interface Member<Tx> {
+  work: (tx: Tx) => Promise<unknown>
   /** Enters the asynchronous context of the caller, whose log lines are to bear its own request. */
   enter: <T>(call: () => T) => T
   resolve: (value: unknown) => void
   reject: (error: unknown) => void
 }
 
-export interface GroupCommit {
-  transaction<T>(work: (tx: Writes) => Promise<T>): Promise<T>
+export interface GroupCommit<Tx> {
+  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
   /** Takes no more, and resolves when all that was taken is done. */
   close(): Promise<void>
 }
@@ -54,14 +53,14 @@ function transactionSql(connection: Connection): { sql: Sql; end: () => void; fa
  * Runs transactions one after another on `connection`. Those that wait at the same time share one `COMMIT`, that is one
  * wait for the disk, each within a savepoint of its own. All of them resolve after it, or none.
  */
-export function groupCommit(connection: Connection, writes: (sql: Sql) => Writes): GroupCommit {
+export function groupCommit<Tx>(connection: Connection, writes: (sql: Sql) => Tx): GroupCommit<Tx> {
   const inside = new AsyncLocalStorage<true>()
-  const waiting: Member[] = []
+  const waiting: Member<Tx>[] = []
   let pump: Promise<void> | null = null
   let closed = false
 
   /** Runs it and tells how to answer its caller once the group's commit is durable. A failure has undone its own writes. */
-  async function runMember(member: Member): Promise<() => void> {
+  async function runMember(member: Member<Tx>): Promise<() => void> {
     const { sql, end, failure } = transactionSql(connection)
     try {
       connection.run('SAVEPOINT member')
@@ -81,8 +80,8 @@ export function groupCommit(connection: Connection, writes: (sql: Sql) => Writes
     }
   }
 
-  async function commitGroup(group: Member[]): Promise<void> {
-    const done: Array<{ member: Member; answer: () => void }> = []
+  async function commitGroup(group: Member<Tx>[]): Promise<void> {
+    const done: Array<{ member: Member<Tx>; answer: () => void }> = []
     try {
       connection.run('BEGIN IMMEDIATE')
       for (let member = group.shift(); member; member = group.shift()) {
@@ -111,7 +110,7 @@ export function groupCommit(connection: Connection, writes: (sql: Sql) => Writes
   }
 
   return {
-    transaction<T>(work: (tx: Writes) => Promise<T>): Promise<T> {
+    transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
       if (closed) return Promise.reject(new EverleafError('unavailable', 'the store is closed'))
       if (inside.getStore())
         return Promise.reject(new EverleafError('internal', 'a transaction was begun within a transaction'))

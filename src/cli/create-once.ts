@@ -1,0 +1,20 @@
+import { existsSync } from 'node:fs'
+import { link, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { errorCodeOf, fileError, flushDirectory, makeDirectory, temporaryFor, writeFlushed } from '../durable-files.ts'
+
+/** Writes a file that is not there yet, whole; one that is there stays as it is, also when two run at once. */
+export async function createOnce(path: string, bytes: string | Uint8Array, mode = 0o600): Promise<void> {
+  if (existsSync(path)) return
+  await makeDirectory(dirname(path), 0o700)
+  const temporary = temporaryFor(path)
+  try {
+    await writeFlushed(temporary, bytes, mode)
+    await link(temporary, path)
+    await flushDirectory(dirname(path))
+  } catch (error) {
+    if (errorCodeOf(error) !== 'EEXIST') throw fileError(error, `writing ${path}`)
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}

@@ -1,0 +1,160 @@
+import { describe, expect, it } from 'vitest'
+import type { Revocation } from '../../../src/model.ts'
+import { day, revocation, start } from '../../support/records.ts'
+import { freshStore, type OpenStore } from './fresh.ts'
+
+export const revocationContract = (open: OpenStore): void => {
+  describe('revocations', () => {
+    const fresh = freshStore(open)
+    const insert = (...given: Revocation[]) =>
+      fresh.write(async (tx) => {
+        const outcomes: boolean[] = []
+        for (const one of given) outcomes.push(await tx.revocations.insert(one))
+        return outcomes
+      })
+    const forCrl = async (previousThisUpdate: number | null, authority = 'issuing-g1', shard = 0) => {
+      const { mark, chunks } = await fresh.store.revocations.forCrl(authority, shard, previousThisUpdate)
+      const entries: Revocation[] = []
+      for await (const chunk of chunks) entries.push(...chunk)
+      return { mark, entries, serials: entries.map(({ serial }) => serial) }
+    }
+    const mark = (number: bigint, upTo: number) =>
+      fresh.write((tx) => tx.revocations.markPublished('issuing-g1', 0, number, upTo))
+    const unpublished = () => fresh.store.revocations.countUnpublished('issuing-g1', 0)
+
+    it('are final: the first of a certificate stands', async () => {
+      const given = revocation({ crlShard: 0 })
+      expect(await insert(given)).toEqual([true])
+      expect(await insert({ ...given, reason: 'superseded', revokedAt: start })).toEqual([false])
+      expect(await insert({ ...given, crlShard: 3 })).toEqual([false])
+      expect(await fresh.store.revocations.get(given)).toEqual(given)
+      expect(await insert({ ...given, authority: 'issuing-g2' })).toEqual([true])
+      expect(await fresh.store.revocations.get({ authority: 'issuing-g1', serial: '00' })).toBeNull()
+    })
+
+    it('of one shard come by serial, and no other shard gets them', async () => {
+      const given = Array.from({ length: 20 }, () => revocation())
+      await insert(...given, revocation({ crlShard: 1 }), revocation({ authority: 'issuing-g2' }))
+      const { serials } = await forCrl(null)
+      expect(serials).toEqual(given.map(({ serial }) => serial).sort())
+      expect((await forCrl(null, 'issuing-g1', 2)).entries).toEqual([])
+    })
+
+    it('come in chunks that together hold each once, also when they are very many', async () => {
+      const total = 25_000
+      const given = Array.from({ length: total }, () => revocation())
+      await insert(...given)
+      const { chunks } = await fresh.store.revocations.forCrl('issuing-g1', 0, null)
+      let most = 0
+      const seen: string[] = []
+      for await (const chunk of chunks) {
+        most = Math.max(most, chunk.length)
+        seen.push(...chunk.map(({ serial }) => serial))
+      }
+      expect(most).toBeLessThan(total)
+      expect(seen).toEqual(given.map(({ serial }) => serial).sort())
+    })
+
+    it('stay in the CRL until one was published past the expiry of the certificate (RFC 5280 §3.3)', async () => {
+      const given = revocation({ notAfter: start })
+      await insert(given)
+      const first = await forCrl(start - day)
+      expect(first.entries).toEqual([given])
+      await mark(1n, first.mark)
+      expect((await forCrl(start - day)).serials).toEqual([given.serial])
+      expect((await forCrl(start)).serials).toEqual([given.serial])
+      expect((await forCrl(start + 1)).serials).toEqual([])
+      expect((await forCrl(null)).serials).toEqual([given.serial])
+    })
+
+    it('come into a CRL however long the certificate is expired, as long as none held them', async () => {
+      const given = revocation({ notAfter: start - 100 * day })
+      await insert(given)
+      expect((await forCrl(start)).serials).toEqual([given.serial])
+    })
+
+    it('are marked with the first CRL that held them', async () => {
+      const [early, late] = [revocation(), revocation()]
+      await insert(early)
+      await mark(10n, (await forCrl(null)).mark)
+      await insert(late)
+      await mark(11n, (await forCrl(null)).mark)
+      await mark(12n, (await forCrl(null)).mark)
+      expect((await fresh.store.revocations.get(early))?.publishedIn).toBe(10n)
+      expect((await fresh.store.revocations.get(late))?.publishedIn).toBe(11n)
+      const { entries } = await forCrl(null)
+      expect(new Set(entries.map(({ publishedIn }) => publishedIn))).toEqual(new Set([10n, 11n]))
+    })
+
+    it('are not taken for published when they came after the CRL was read', async () => {
+      const [before, during] = [revocation(), revocation({ notAfter: start - day })]
+      await insert(before)
+      const read = await fresh.store.revocations.forCrl('issuing-g1', 0, start)
+      await insert(during)
+      const held: string[] = []
+      for await (const chunk of read.chunks) held.push(...chunk.map(({ serial }) => serial))
+      await mark(10n, read.mark)
+      expect(held).toEqual([before.serial])
+      expect(await fresh.store.revocations.get(during)).toEqual(during)
+      expect(await unpublished()).toBe(1)
+      expect((await forCrl(start + day)).serials).toContain(during.serial)
+    })
+
+    it('stay marked when a slower publisher marks less', async () => {
+      const given = [revocation(), revocation()]
+      await insert(...given.slice(0, 1))
+      const slow = await forCrl(null)
+      await insert(...given.slice(1))
+      const fast = await forCrl(null)
+      await mark(20n, fast.mark)
+      await mark(21n, slow.mark)
+      expect(await unpublished()).toBe(0)
+      for (const one of given) expect((await fresh.store.revocations.get(one))?.publishedIn).toBe(20n)
+    })
+
+    it('are counted while unpublished', async () => {
+      await insert(revocation(), revocation(), revocation({ crlShard: 1 }), revocation({ publishedIn: 3n }))
+      expect(await unpublished()).toBe(2)
+      await mark(10n, (await forCrl(null)).mark)
+      expect(await unpublished()).toBe(0)
+      await insert(revocation())
+      expect(await unpublished()).toBe(1)
+    })
+
+    it('may be known to be published when they are inserted, and hide no other that is not', async () => {
+      const waiting = revocation({ notAfter: start - day })
+      const adopted = revocation({ publishedIn: 2n ** 62n + 1n, notAfter: start - day })
+      await insert(waiting, adopted)
+      expect(await fresh.store.revocations.get(adopted)).toEqual(adopted)
+      expect((await forCrl(start)).serials).toEqual([waiting.serial])
+    })
+
+    it('are pruned when they were published and the certificate expired before the instant', async () => {
+      const gone = revocation({ notAfter: start - 1 })
+      const edge = revocation({ notAfter: start })
+      const other = revocation({ notAfter: start - 1, crlShard: 1 })
+      await insert(gone, edge, other)
+      await mark(10n, (await forCrl(null)).mark)
+      const waiting = revocation({ notAfter: start - 1 })
+      await insert(waiting)
+      const prune = () => fresh.write((tx) => tx.revocations.prune('issuing-g1', 0, start))
+      expect(await prune()).toBe(1)
+      expect(await prune()).toBe(0)
+      expect((await forCrl(null)).serials).toEqual([edge.serial, waiting.serial].sort())
+      expect((await fresh.store.revocations.get(edge))?.publishedIn).toBe(10n)
+      expect(await unpublished()).toBe(1)
+    })
+
+    it('are still told apart when all that was published is pruned', async () => {
+      await insert(revocation({ notAfter: start - 1 }))
+      const slow = await forCrl(null)
+      await mark(10n, slow.mark)
+      await fresh.write((tx) => tx.revocations.prune('issuing-g1', 0, start))
+      const fresher = revocation()
+      await insert(fresher)
+      await mark(11n, slow.mark)
+      expect(await unpublished()).toBe(1)
+      expect((await fresh.store.revocations.get(fresher))?.publishedIn).toBeNull()
+    })
+  })
+}

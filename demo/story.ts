@@ -85,6 +85,7 @@ const play = async (
   const served = last.accepted
   await until('device-5 is served again', async () => (last.accepted > served ? true : null), 20_000)
   scene.act = 'device-5 came back by itself and is served again'
+  stage.draw(scene)
   const refusedWhileLive = scene.devices.reduce((sum, { refused }) => sum + refused, 0)
   return {
     agents: scene.devices.length,

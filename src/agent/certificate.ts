@@ -82,28 +82,41 @@ const readPathLength = (value: Uint8Array | undefined): number | null => {
   return limit === null ? null : readSmallInteger(limit, 'path length')
 }
 
+const read = (x509: X509Certificate, der: Uint8Array, fingerprint: string): AgentCertificate => {
+  const { serial, issuer, subject, notBefore, notAfter, extensions } = readToBeSigned(der)
+  const extensionValue = (identifier: string) =>
+    extensions.find((extension) => extension.identifier === identifier)?.value
+  return {
+    der,
+    x509,
+    fingerprint,
+    serial,
+    subject,
+    subjectText: nameText(subject),
+    issuerText: nameText(issuer),
+    alternativeNames: extensionValue(oid.subjectAltName) ?? null,
+    notBefore,
+    notAfter,
+    pathLength: readPathLength(extensionValue(oid.basicConstraints)),
+    usages: x509.keyUsage ?? null,
+    critical: extensions.filter((extension) => extension.critical).map((extension) => extension.identifier),
+  }
+}
+
+/** The same few certificates are read at every step; reading them once keeps the code cold, which saves memory. */
+const recent = new Map<string, AgentCertificate>()
+const mostRecent = 16
+
 /** Throws AgentError `answer` on bytes that are no certificate. `where` says where they came from. */
 export const parseCertificate = (der: Uint8Array, where: string): AgentCertificate => {
   try {
     const x509 = new X509Certificate(der)
-    const { serial, issuer, subject, notBefore, notAfter, extensions } = readToBeSigned(der)
-    const extensionValue = (identifier: string) =>
-      extensions.find((extension) => extension.identifier === identifier)?.value
-    return {
-      der,
-      x509,
-      fingerprint: x509.fingerprint256.replaceAll(':', '').toLowerCase(),
-      serial,
-      subject,
-      subjectText: nameText(subject),
-      issuerText: nameText(issuer),
-      alternativeNames: extensionValue(oid.subjectAltName) ?? null,
-      notBefore,
-      notAfter,
-      pathLength: readPathLength(extensionValue(oid.basicConstraints)),
-      usages: x509.keyUsage ?? null,
-      critical: extensions.filter((extension) => extension.critical).map((extension) => extension.identifier),
-    }
+    const fingerprint = x509.fingerprint256.replaceAll(':', '').toLowerCase()
+    const certificate = recent.get(fingerprint) ?? read(x509, der, fingerprint)
+    recent.delete(fingerprint)
+    recent.set(fingerprint, certificate)
+    for (const oldest of recent.keys()) if (recent.size > mostRecent) recent.delete(oldest)
+    return certificate
   } catch (error) {
     throw new AgentError('answer', `${where}: not a certificate: ${reasonOf(error)}`, { cause: error })
   }

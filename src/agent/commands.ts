@@ -7,7 +7,7 @@ import { enrolAgent } from './enrol.ts'
 import { AgentError, reasonOf } from './error.ts'
 import { makeDirectories } from './files.ts'
 import { runHook } from './hook.ts'
-import { layout } from './layout.ts'
+import { layout, pairFiles } from './layout.ts'
 import { systemProcesses, withLock } from './lock.ts'
 import { createLog } from './log.ts'
 import type { Pair } from './pairs.ts'
@@ -59,7 +59,7 @@ const pairJson = (pair: Pair, directory: string) => ({
   fingerprint: pair.leaf.fingerprint,
   notBefore: isoTime(pair.leaf.notBefore),
   notAfter: isoTime(pair.leaf.notAfter),
-  certificate: `${layout.current(directory)}/certificate.pem`,
+  certificate: pairFiles.certificate(layout.current(directory)),
 })
 
 const perform = async (command: Working, world: World, terminal: Terminal): Promise<object | string> => {

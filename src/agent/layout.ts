@@ -1,19 +1,22 @@
-import { join } from 'node:path'
-
 /**
- * Where everything lies under the agent's directory:
+ * Where everything lies under the agent's directory, an absolute path:
  * agent.json (settings, the operator's) · state.json (what the agent remembers) · journal.json (the renewal in progress) ·
  * trust-anchors.pem · current → pairs/<n> · pairs/<n>/{key.pem, certificate.pem, chain.pem} · agent.lock
  */
 export const layout = {
-  settings: (directory: string) => join(directory, 'agent.json'),
-  state: (directory: string) => join(directory, 'state.json'),
-  journal: (directory: string) => join(directory, 'journal.json'),
-  trustAnchors: (directory: string) => join(directory, 'trust-anchors.pem'),
-  lock: (directory: string) => join(directory, 'agent.lock'),
-  current: (directory: string) => join(directory, 'current'),
-  pairs: (directory: string) => join(directory, 'pairs'),
-  pair: (directory: string, number: number) => join(directory, 'pairs', String(number)),
+  settings: (directory: string) => `${directory}/agent.json`,
+  state: (directory: string) => `${directory}/state.json`,
+  journal: (directory: string) => `${directory}/journal.json`,
+  trustAnchors: (directory: string) => `${directory}/trust-anchors.pem`,
+  lock: (directory: string) => `${directory}/agent.lock`,
+  current: (directory: string) => `${directory}/current`,
+  pairs: (directory: string) => `${directory}/pairs`,
+  pair: (directory: string, number: number) => `${directory}/pairs/${number}`,
 } as const
 
-export const pairFiles = { key: 'key.pem', certificate: 'certificate.pem', chain: 'chain.pem' } as const
+/** The files of one pair, by the path of its directory or of `current`. */
+export const pairFiles = {
+  key: (pair: string) => `${pair}/key.pem`,
+  certificate: (pair: string) => `${pair}/certificate.pem`,
+  chain: (pair: string) => `${pair}/chain.pem`,
+} as const

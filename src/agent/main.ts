@@ -23,9 +23,8 @@ const writeTo = (descriptor: number) => (text: string) => {
   }
 }
 
-process.exitCode = await execute(process.argv.slice(2), {
-  out: writeTo(1),
-  error: writeTo(2),
-  environment: process.env,
-  stop,
+const terminal = { out: writeTo(1), error: writeTo(2), environment: process.env, stop }
+
+void execute(process.argv.slice(2), terminal).then((code) => {
+  process.exitCode = code
 })

@@ -1,5 +1,4 @@
 import type { KeyObject } from 'node:crypto'
-import { join } from 'node:path'
 import { type AgentCertificate, describe, parseCertificate, toPem } from './certificate.ts'
 import type { Disk } from './disk.ts'
 import { decodeOwnPem } from './encoding.ts'
@@ -32,7 +31,7 @@ const need = (disk: Disk, path: string): string => {
 
 /** The private key of a pair that may have no certificate yet; null when it was never written. */
 export const loadKey = ({ disk, directory }: Place, number: number): { pem: string; key: KeyObject } | null => {
-  const path = join(layout.pair(directory, number), pairFiles.key)
+  const path = pairFiles.key(layout.pair(directory, number))
   const pem = readText(disk, path)
   return pem === null ? null : { pem, key: readKey(pem, path) }
 }
@@ -50,15 +49,15 @@ export const loadPair = (place: Place, number: number): Pair => {
   const { disk, directory } = place
   const path = layout.pair(directory, number)
   const held = loadKey(place, number)
-  if (held === null) throw new AgentError('local', `${join(path, pairFiles.key)} is missing`)
-  const leafPem = need(disk, join(path, pairFiles.certificate))
-  const chainPem = need(disk, join(path, pairFiles.chain))
-  const chain = parseChain(chainPem, join(path, pairFiles.chain))
+  if (held === null) throw new AgentError('local', `${pairFiles.key(path)} is missing`)
+  const leafPem = need(disk, pairFiles.certificate(path))
+  const chainPem = need(disk, pairFiles.chain(path))
+  const chain = parseChain(chainPem, pairFiles.chain(path))
   const [leaf] = chain
   if (leaf === undefined || leafPem !== toPem([leaf])) {
     throw new AgentError(
       'local',
-      `${path}: ${pairFiles.certificate} is not the first certificate of ${pairFiles.chain}`,
+      `${pairFiles.certificate(path)} is not the first certificate of ${pairFiles.chain(path)}`,
     )
   }
   if (!leaf.x509.checkPrivateKey(held.key)) {
@@ -89,15 +88,15 @@ export const writeKey = (place: Place, pem: string): number => {
   const number = Math.max(0, ...numbers(place)) + 1
   makeDirectory(disk, layout.pairs(directory))
   makeDirectory(disk, layout.pair(directory, number))
-  writeFile(disk, join(layout.pair(directory, number), pairFiles.key), pem, privateMode)
+  writeFile(disk, pairFiles.key(layout.pair(directory, number)), pem, privateMode)
   return number
 }
 
 /** Adds certificate and chain to a pair that nobody uses yet; durable on return. */
 export const writeChain = ({ disk, directory }: Place, number: number, chain: readonly AgentCertificate[]): void => {
   const path = layout.pair(directory, number)
-  writeFile(disk, join(path, pairFiles.certificate), toPem(chain.slice(0, 1)), publicMode)
-  writeFile(disk, join(path, pairFiles.chain), toPem(chain), publicMode)
+  writeFile(disk, pairFiles.certificate(path), toPem(chain.slice(0, 1)), publicMode)
+  writeFile(disk, pairFiles.chain(path), toPem(chain), publicMode)
 }
 
 /** Makes a pair the current one, in one rename; refuses one that is not complete. */

@@ -2,7 +2,6 @@
  * The renewal, and the enrolment too: one journalled step after another, each safe to repeat. A step that is cut off is done
  * again; what it had already done on disk or at the server is found there.
  */
-import { join } from 'node:path'
 import { type Agent, currentPair } from './agent.ts'
 import { contactServer, tryRefreshAnchors } from './contact.ts'
 import { codeOf, reasonOf } from './error.ts'
@@ -65,9 +64,9 @@ const activate = (agent: Agent, journal: Journal): Journal => {
 }
 
 const hookEnvironment = (directory: string): Record<string, string> => ({
-  EVERLEAF_CERTIFICATE: join(layout.current(directory), pairFiles.certificate),
-  EVERLEAF_KEY: join(layout.current(directory), pairFiles.key),
-  EVERLEAF_CHAIN: join(layout.current(directory), pairFiles.chain),
+  EVERLEAF_CERTIFICATE: pairFiles.certificate(layout.current(directory)),
+  EVERLEAF_KEY: pairFiles.key(layout.current(directory)),
+  EVERLEAF_CHAIN: pairFiles.chain(layout.current(directory)),
   EVERLEAF_TRUST_ANCHORS: layout.trustAnchors(directory),
 })
 

@@ -1,6 +1,7 @@
 import { isoTime } from './clock.ts'
 import { AgentError, reasonOf } from './error.ts'
 import { type Journal, loadJournal } from './journal.ts'
+import { layout, pairFiles } from './layout.ts'
 import { loadMemory, type Memory } from './memory.ts'
 import { currentNumber, loadPair, type Pair, type Place } from './pairs.ts'
 import { decideRenewal } from './schedule.ts'
@@ -74,7 +75,7 @@ export const readStatus = (place: Place, wallTime: number): Status => {
             notBefore: isoTime(leaf.notBefore),
             notAfter: isoTime(leaf.notAfter),
             pair: pair.number,
-            path: `${directory}/current/certificate.pem`,
+            path: pairFiles.certificate(layout.current(directory)),
           },
     problem,
     renewal: pair === null ? null : renewalOf(pair, memory, now),

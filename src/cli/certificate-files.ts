@@ -36,15 +36,16 @@ async function textOf(file: string): Promise<string> {
 
 /** Pieces of whole PEM blocks, each small enough for one request. */
 export function chunksOf(pem: string, limit = chunkLimit): string[] {
-  const blocks = pem.split(/(?<=-----END [A-Z0-9 ]+-----\r?\n?)/)
+  const blocks = pem.match(/[\s\S]*?-----END [A-Z0-9 ]+-----\r?\n?|[\s\S]+$/g) ?? ['']
   const chunks: string[] = []
   for (const block of blocks) {
     const last = chunks.at(-1)
-    if (last !== undefined && last.length + block.length <= limit) chunks[chunks.length - 1] = last + block
+    // What follows the last block is no block of its own.
+    if (last !== undefined && (last.length + block.length <= limit || block.trim() === ''))
+      chunks[chunks.length - 1] = last + block
     else chunks.push(block)
   }
-  const [only = '', ...others] = chunks.filter((chunk) => chunk.trim() !== '')
-  return [only, ...others]
+  return chunks
 }
 
 export interface ImportAnswer {

@@ -4,6 +4,7 @@ import { parseCertificate } from '../pki/certificate.ts'
 import type { ParsedCsr } from '../pki/csr.ts'
 import { daysToExpiry } from '../policy/alerts.ts'
 import { burstWindow, decideRenewal, type RenewalDecision } from '../policy/renewal.ts'
+import { readName } from '../protocol/name.ts'
 import { equalBytes } from './equal-bytes.ts'
 import type { Identified } from './identify-device.ts'
 import { issueCertificate } from './issue-certificate.ts'
@@ -38,10 +39,14 @@ export const renewCertificate = async (
       `profile ${certificate.profile} is no longer configured; nothing renews under it`,
     )
   const sameNames =
-    equalBytes(csr.subject, parsed.subject) &&
+    isSameName(csr.subject, parsed.subject) &&
     equalBytes(csr.san?.der ?? new Uint8Array(), parsed.subjectAlternativeName?.der ?? new Uint8Array())
   return retryConflict(() => succeed({ certificate, profile, label, sameNames, key: csr }, ports))
 }
+
+/** Clients write the same text as another string type (RFC 5280 §7.1); the successor carries the predecessor's bytes anyway. */
+const isSameName = (a: Uint8Array, b: Uint8Array): boolean =>
+  equalBytes(a, b) || JSON.stringify(readName(a)) === JSON.stringify(readName(b))
 
 export interface Succession {
   certificate: Certificate

@@ -57,9 +57,10 @@ function openWriter(file: string, { at, durable }: { at: Instant | null; durable
   if (!existsSync(file)) createDatabase(file, at)
   const connection = new Connection(file)
   try {
+    migrate(connection, { file, known: readMigrations('sqlite'), at })
+    // Only now that it is known to be ours: the mode is written into the file.
     connection.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durable ? 'FULL' : 'OFF'}`)
     connection.exec(`${writerCache}; PRAGMA wal_autocheckpoint = ${checkpointPages}`)
-    migrate(connection, { file, known: readMigrations('sqlite'), at })
     return connection
   } catch (error) {
     connection.close()

@@ -138,24 +138,28 @@ it('uses every read and write of the store here', () => {
 it('serves every query from an index', () => {
   const scans = [...statements].flatMap(([text, name]) =>
     planOf(text)
-      // A walk in the order of a key with a LIMIT, and a subquery's few rows, are no scans of a table.
-      .filter((step) => /^SCAN (?!oldest\b)/.test(step) && !/ USING (COVERING )?INDEX/.test(step))
+      .filter((step) => step.startsWith('SCAN ') && !/ USING (COVERING )?INDEX/.test(step))
       .filter((step) => !small.some((table) => step === `SCAN ${table}`))
+      // No table: a row of values, and the few rows of a limited subquery.
+      .filter((step) => !/^SCAN (CONSTANT ROW|oldest)$/.test(step))
+      // From the end of the table, as far as the LIMIT.
       .filter(
-        (step) => !(/^SCAN (event|truststore)$/.test(step) && / ORDER BY (sequence|version) DESC LIMIT/.test(text)),
+        (step) => !(/^SCAN (event|truststore)$/.test(step) && /ORDER BY (sequence|version) DESC LIMIT/.test(text)),
       )
       .map((step) => `${name}: ${step} in ${text}`),
   )
   expect(scans).toEqual([])
 })
 
-it('sorts nothing of a sweep, a listing page or a CRL: their order is that of an index', () => {
-  const sorted = [...statements]
-    .filter(([, name]) => /due|forCrl|list$|after|tail|prune/.test(name))
-    .flatMap(([text, name]) => (planOf(text).some((step) => step.includes('TEMP B-TREE')) ? [`${name}: ${text}`] : []))
-    // The certificates of one device are few.
-    .filter((one) => !/device = \$/.test(one) && !/certificates|parked/.test(''))
-  expect(sorted).toEqual([])
+it('sorts nothing of a sweep, a page of a listing, a prune or a CRL: an index has their order', () => {
+  const ordered =
+    /^(devices\.list|certificates\.(due|list|prune)|tokens\.prune|revocations\.(forCrl|prune)|events\.(after|tail|prune))/
+  const sorting = [...statements]
+    .filter(([text, name]) => ordered.test(name) && !/device = /.test(text))
+    .filter(([text]) => planOf(text).some((step) => step.includes('TEMP B-TREE')))
+  expect(sorting).toEqual([])
+  // The certificates of one device, which are few, are sorted: the check above can fail.
+  expect([...statements].some(([text]) => planOf(text).some((step) => step.includes('TEMP B-TREE')))).toBe(true)
 })
 
 it('finds what is due in the index of what may still fall due', () => {

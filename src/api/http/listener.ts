@@ -47,7 +47,7 @@ export const httpListener = ({ name, server, answer, clock, log, limits }: HttpL
   let closing = false
 
   server.headersTimeout = limits.headersTimeout
-  server.requestTimeout = 0
+  server.requestTimeout = limits.requestTimeout
   server.keepAliveTimeout = limits.keepAliveTimeout
   server.timeout = limits.idleTimeout
 

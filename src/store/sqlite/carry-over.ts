@@ -125,7 +125,7 @@ const merges: readonly Step[] = [
       // A sequence that was ever given is never given again: a cursor may lie beyond every event that is left.
       `INSERT INTO main.sqlite_sequence (name, seq) SELECT 'event', 0
        WHERE NOT EXISTS (SELECT 1 FROM main.sqlite_sequence WHERE name = 'event')`,
-      `UPDATE main.sqlite_sequence SET seq = max(seq, lost.seq) FROM gone.sqlite_sequence AS lost
+      `UPDATE main.sqlite_sequence SET seq = max(sqlite_sequence.seq, lost.seq) FROM gone.sqlite_sequence AS lost
        WHERE lost.name = 'event' AND sqlite_sequence.name = 'event'`,
     ],
   },

@@ -81,22 +81,23 @@ export function groupCommit<Tx>(connection: Connection, writes: (sql: Sql) => Tx
   }
 
   async function commitGroup(group: Member<Tx>[]): Promise<void> {
-    const done: Array<{ member: Member<Tx>; answer: () => void }> = []
+    const started: Member<Tx>[] = []
+    const answers: Array<() => void> = []
     try {
       connection.run('BEGIN IMMEDIATE')
       for (let member = group.shift(); member; member = group.shift()) {
-        done.push({ member, answer: await runMember(member) })
+        started.push(member)
+        answers.push(await runMember(member))
         if (!connection.inTransaction)
           throw new EverleafError('unavailable', 'the database gave up the commit that this transaction was to share')
       }
       connection.run('COMMIT')
     } catch (error) {
-      for (const { member } of done) member.reject(error)
-      for (const member of group) member.reject(error)
+      for (const { reject } of [...started, ...group]) reject(error)
       if (connection.inTransaction) connection.run('ROLLBACK')
       return
     }
-    for (const { answer } of done) answer()
+    for (const answer of answers) answer()
   }
 
   async function run(): Promise<void> {

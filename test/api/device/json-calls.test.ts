@@ -4,11 +4,13 @@ import { serialToBytes } from '../../../src/pki/serial.ts'
 import { certificateId } from '../../../src/protocol/renewal-info.ts'
 import { call } from '../support/client.ts'
 import { reenrol } from '../support/est.ts'
-import { type House, identityOf, makeHouse } from '../support/house.ts'
+import { holdTransactions } from '../support/hold.ts'
+import { eventually, type House, identityOf, makeHouse } from '../support/house.ts'
 
+const door = holdTransactions()
 let house: House
 beforeAll(async () => {
-  house = await makeHouse()
+  house = await makeHouse({ wrap: door.wrap })
   await house.publish()
 })
 afterAll(() => house.stop())
@@ -63,6 +65,21 @@ describe('renewal-info', () => {
 })
 
 describe('check-in', () => {
+  it('is not answered before the use of the certificate is recorded', async () => {
+    const device = await house.world.enrol('contact-0')
+    door.hold()
+    let isAnswered = false
+    const answer = checkIn({ identity: identityOf(device) }).then(({ status }) => {
+      isAnswered = true
+      return status
+    })
+    await eventually(() => door.held() > 0, 'the record is under way')
+    await call({ port: house.port, path: '/.well-known/est/cacerts' })
+    expect(isAnswered).toBe(false)
+    door.release()
+    expect(await answer).toBe(200)
+  })
+
   it('confirms the certificate that it comes with before it answers, and so supersedes the one before', async () => {
     const device = await house.world.enrol('contact-1')
     expect((await checkIn({ identity: identityOf(device) })).status).toBe(200)

@@ -1,8 +1,9 @@
+import { Agent } from 'node:https'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { DeviceLimits } from '../../../src/api/device/server.ts'
-import type { Ports } from '../../../src/lifecycle/ports.ts'
 import { openTcp, openTls, untilClosed } from '../support/client.ts'
 import { csrBody, reenrol, simpleenroll } from '../support/est.ts'
+import { holdTransactions } from '../support/hold.ts'
 import { eventually, type House, identityOf, makeHouse } from '../support/house.ts'
 
 let house: House
@@ -67,15 +68,16 @@ describe('a connection ends', () => {
     expect(both.took).toBeLessThan(3_000)
   })
 
-  it('that drips its head or its body, however steadily, with 408', async () => {
-    house = await makeHouse({ limits })
-    for (const start of [slowHead, `${slowHead}\r\n`]) {
-      const socket = await openTls(house.port)
-      socket.write(start)
-      const { text, took } = await timed(() => drip((byte) => socket.write(byte), untilClosed(socket)))
-      expect(text).toMatch(/^HTTP\/1\.1 408 /)
-      expect(took).toBeLessThan(3_000)
-    }
+  it.each([
+    ['head', slowHead, { ...limits, requestTimeout: 60_000 }],
+    ['body', `${slowHead}\r\n`, limits],
+  ])('that drips its %s, however steadily, with 408', async (_, start, bounds) => {
+    house = await makeHouse({ limits: bounds })
+    const socket = await openTls(house.port)
+    socket.write(start)
+    const { text, took } = await timed(() => drip((byte) => socket.write(byte), untilClosed(socket)))
+    expect(text).toMatch(/^HTTP\/1\.1 408 /)
+    expect(took).toBeLessThan(3_000)
   })
 
   it('after the handshake with no request, and after an answer with no next request', async () => {
@@ -122,43 +124,6 @@ describe('a connection ends', () => {
     for (const socket of waiting) socket.destroy()
   })
 })
-
-/** Holds every transaction back until it is let go. */
-const holdTransactions = () => {
-  let held = 0
-  let release: () => void = () => undefined
-  const released = new Promise<void>((resolve) => {
-    release = resolve
-  })
-  let isHolding = false
-  const wrap = (ports: Ports): Ports => {
-    const { store } = ports
-    const transaction: typeof store.transaction = async (work) => {
-      if (isHolding) {
-        held += 1
-        await released
-      }
-      return store.transaction(work)
-    }
-    return {
-      ...ports,
-      store: new Proxy(store, {
-        get: (target, name) => (name === 'transaction' ? transaction : Reflect.get(target, name)),
-      }),
-    }
-  }
-  return {
-    wrap,
-    hold: () => {
-      isHolding = true
-    },
-    release: () => {
-      isHolding = false
-      release()
-    },
-    held: () => held,
-  }
-}
 
 describe('while the store is slow', () => {
   it('more work than the limit is told to come back later, at once', async () => {
@@ -207,7 +172,8 @@ describe('while the store is slow', () => {
     const idleEnd = untilClosed(idle)
     const token = await house.token('stop-1')
     door.hold()
-    const running = simpleenroll({ port: house.port, token, body: await csrBody('stop-1') })
+    const agent = new Agent({ keepAlive: true })
+    const running = simpleenroll({ port: house.port, token, body: await csrBody('stop-1'), agent })
     await eventually(() => door.held() === 1, 'at work')
     const closed = house.server.close(60_000)
     await expect(openTls(house.port)).rejects.toThrow()
@@ -216,6 +182,7 @@ describe('while the store is slow', () => {
     expect([answer.status, answer.rawHeaders.Connection]).toEqual([200, 'close'])
     await closed
     await idleEnd
+    agent.destroy()
   })
 
   it('stopping ends what still runs at the deadline', async () => {

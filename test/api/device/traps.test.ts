@@ -204,6 +204,32 @@ describe('refused with a clear message', () => {
     }
   })
 
+  it.skipIf(!requireTool('openssl'))('a client certificate that cannot be read', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'everleaf-odd-'))
+    const file = (name: string) => join(folder, name)
+    const make = [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-subj',
+      '/CN=odd',
+      '-days',
+      '3',
+    ]
+    execFileSync('openssl', [...make, '-set_serial', '-5', '-keyout', file('key.pem'), '-out', file('odd.pem')], {
+      stdio: 'pipe',
+    })
+    const identity = { key: readFileSync(file('key.pem'), 'utf8'), cert: readFileSync(file('odd.pem'), 'utf8') }
+    rmSync(folder, { recursive: true })
+    const answer = await contact({ identity })
+    expect([answer.status, answer.json().detail]).toEqual([401, expect.stringContaining('not accepted')])
+    expect((await call({ port: house.port, path: '/.well-known/est/csrattrs', identity })).status).toBe(200)
+  })
+
   it('an expired certificate, but for a renewal within the grace of its profile', async () => {
     const { ports, clock } = house.world
     const past = { ...ports, clock: { ...clock, now: () => clock.now() - 1_800_000 } }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { copyFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -135,6 +135,10 @@ describe('the CRL', () => {
       true,
     ])
     expect(damaged.rawHeaders['Cache-Control']).toBe('no-store')
+    await publishCrl({ authority: 'root-g1', shard: 0, force: true }, world.ports)
+    const published = join(world.directory, 'published', 'crl')
+    await copyFile(join(published, 'root-g1', '0.crl'), join(published, issuing, '0.crl'))
+    expect((await read()).status).toBe(503)
     await publish()
     expect((await read()).status).toBe(200)
     await restarted.close(1_000)
@@ -168,7 +172,7 @@ describe('nothing else is there', () => {
     `/crl/${issuing}/00.crl`,
     `/crl/${issuing}/-1.crl`,
     `/crl/${issuing}/0.crl/`,
-    '/crl/root-g1/0.crl',
+    '/crl/root-g1/1.crl',
     '/crl/../authority/root-g1.key.pem',
     '/crl/%2e%2e/0.crl',
     '/ca/other.cer',

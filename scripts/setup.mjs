@@ -36,12 +36,18 @@ const isExecutable = (path) => {
 
 /** An ordinary user's PATH has no sbin, where Debian puts nginx. */
 const folders = () => [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin']
-const find = (program) => folders().map((folder) => join(folder, program)).find(isExecutable)
+const find = (program) =>
+  folders()
+    .map((folder) => join(folder, program))
+    .find(isExecutable)
 
 // ---- npm packages and Node 24
 
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'))
-const lockDigest = () => createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+const lockDigest = () =>
+  createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
 
 /** Whether what npm recorded of its last installation is what the lock file asks for. */
 function isInstalled() {
@@ -56,7 +62,9 @@ function isInstalled() {
 
 /** npm under the system's own Node: the one in node_modules is replaced while npm runs. */
 function npm(args) {
-  const systemPath = folders().filter((folder) => !folder.startsWith(modules)).join(delimiter)
+  const systemPath = folders()
+    .filter((folder) => !folder.startsWith(modules))
+    .join(delimiter)
   return run('npm', args, { env: { ...process.env, PATH: systemPath, NODE_ENV: 'development' } })
 }
 
@@ -80,7 +88,9 @@ function installPackages() {
   const { stdout, error } = spawnSync(ownNode, ['--version'], { encoding: 'utf8' })
   const version = error ? error.message : stdout.trim()
   if (version !== `v${wantedNode()}`)
-    throw new SetupError(`${ownNode} is ${version || 'broken'}, not v${wantedNode()}: remove node_modules and try again`)
+    throw new SetupError(
+      `${ownNode} is ${version || 'broken'}, not v${wantedNode()}: remove node_modules and try again`,
+    )
   writeFileSync(mark, digest)
 }
 
@@ -93,7 +103,9 @@ const newest = (path) => {
 }
 
 function buildAgent() {
-  const sources = ['src/agent', 'src/protocol', 'scripts/build.mjs', 'package.json'].map((path) => newest(join(root, path)))
+  const sources = ['src/agent', 'src/protocol', 'scripts/build.mjs', 'package.json'].map((path) =>
+    newest(join(root, path)),
+  )
   if (newest(bundle) >= Math.max(...sources)) return
   say('building dist/everleaf-agent.mjs')
   const status = run(ownNode, ['scripts/build.mjs', '--agent'])
@@ -118,7 +130,9 @@ const forTests = [
 
 const missingOf = (wanted) =>
   wanted
-    .filter(({ programs, files }) => !programs.every((program) => find(program)) || !files.every((file) => existsSync(file)))
+    .filter(
+      ({ programs, files }) => !programs.every((program) => find(program)) || !files.every((file) => existsSync(file)),
+    )
     .map(({ debian }) => debian)
 
 /**
@@ -144,7 +158,7 @@ patiently() {
     sleep 5
   done
 }
-patiently apt-get update -q
+patiently apt-get update -q || echo 'everleaf setup: apt-get update failed; going on with what it knows' >&2
 patiently apt-get install -q -y --no-upgrade --no-install-recommends "$@"
 case " $* " in *" nginx-light "*) if [ -d /run/systemd/system ]; then systemctl disable --quiet nginx || true; fi ;; esac
 `

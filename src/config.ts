@@ -16,7 +16,10 @@ export type * from './config/shape.ts'
 type Environment = Record<string, string | undefined>
 
 export interface ConfigOptions {
-  /** Without it: EVERLEAF_CONFIG, ./everleaf.yaml, or everleaf.yaml in the data directory; without any of these, defaults. */
+  /**
+   * Without it: EVERLEAF_CONFIG, ./everleaf.yaml, or everleaf.yaml in the data directory; without any of these,
+   * defaults.
+   */
   file?: string
   /** `process.env` unless a test says otherwise. */
   environment?: Environment
@@ -51,7 +54,10 @@ export function loadConfig({ file: given, environment = process.env }: ConfigOpt
 export const readSecret = (source: SecretSource, what: string, environment: Environment = process.env): string =>
   secretFrom(source, what, environment)
 
-/** Where a command reaches the admin listener, and by which token: EVERLEAF_ADMIN_URL and EVERLEAF_ADMIN_TOKEN, or this machine's own. */
+/**
+ * Where a command reaches the admin listener, and by which token: EVERLEAF_ADMIN_URL and EVERLEAF_ADMIN_TOKEN, or this
+ * machine's own.
+ */
 export function adminEndpoint(config: Config, environment: Environment = process.env): { url: string; token: string } {
   const { host, port, tokenFile } = config.listen.admin
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host

@@ -40,6 +40,9 @@ export interface Daemon {
 /** How long requests and jobs get to finish when the server stops. */
 const stopDeadline: Duration = 10_000
 
+/** What an operator's change can make due. */
+const followUps = ['publish-crl', 'publish-truststore', 'deliver-events'] as const
+
 const clock = systemClock
 const random = systemRandom
 
@@ -137,6 +140,9 @@ const listen = async (
     queue,
     tokenHash: sha256Hex(new TextEncoder().encode(token)),
     ready: () => readiness(ports),
+    changed: () => {
+      for (const job of followUps) scheduler.nudge(job)
+    },
     metrics: createMetrics(ports, queue),
     server: {
       version,

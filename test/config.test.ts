@@ -1,5 +1,5 @@
 import { chmodSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { configTemplate } from '../src/config/template.ts'
@@ -51,6 +51,10 @@ describe('a configuration', () => {
     expect(config.authority.passphrase).toEqual({ file: join(folder, 'secrets/ca') })
     expect(config.store.file).toBe('/var/db')
     expect(config.publication.directory).toBe(join(folder, 'state', 'published'))
+  })
+
+  it('counts a relative EVERLEAF_DATA from the working directory, as everything typed there', () => {
+    expect(load('data: state', { EVERLEAF_DATA: 'here' }).data).toBe(resolve('here'))
   })
 
   it('keeps the order of a subject as it was written', () => {

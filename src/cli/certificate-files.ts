@@ -53,7 +53,10 @@ export interface ImportAnswer {
   duplicates: string[]
 }
 
-/** Sends every file to the server. What is wrong with one names it; those before it are in already, and told as duplicates next time. */
+/**
+ * Sends every file to the server. What is wrong with one names it; those before it are in already, and told as
+ * duplicates next time.
+ */
 export async function importFiles(paths: readonly string[], source: string, session: Session): Promise<ImportAnswer> {
   const files = (await Promise.all(paths.map(filesAt))).flat()
   const client = session.client()

@@ -2,7 +2,9 @@ import { type ErrorCode, EverleafError, messageOf } from '../errors.ts'
 
 type Query = Record<string, string | number | undefined>
 
-/** The admin REST of a running server. Answers are what its OpenAPI says; refusals throw with the server's own words. */
+/**
+ * The admin REST of a running server. Answers are what its OpenAPI says; refusals throw with the server's own words.
+ */
 export interface AdminClient {
   get<Answer>(path: string, query?: Query): Promise<Answer>
   post<Answer>(path: string, body?: object): Promise<Answer>

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { adminEndpoint, type Config } from '../config.ts'
-import { EverleafError } from '../errors.ts'
+import { EverleafError, messageOf } from '../errors.ts'
 import { systemRandom } from '../random/system.ts'
 import { type AdminClient, createClient } from './client.ts'
 import { details } from './format.ts'
@@ -30,7 +30,10 @@ async function serve(init: boolean, session: Session): Promise<void> {
     const log = createLog(config.log.level, session.terminal)
     const daemon = await startDaemon({ config, log })
     try {
-      await tellStarted({ config, addresses: daemon.addresses, init }, session)
+      // It serves, whether or not its own first words can be put together.
+      await tellStarted({ config, addresses: daemon.addresses, init }, session).catch((error) =>
+        session.note(`Everleaf is running. What to type next cannot be told: ${messageOf(error)}`),
+      )
       await stop.received
       session.note('stopping; once more stops at once')
     } finally {
@@ -64,8 +67,10 @@ interface Started {
 }
 
 async function tellStarted({ config, addresses, init }: Started, session: Session): Promise<void> {
-  const client = ownClient(config, addresses.admin)
-  // A token in the journal of a server that was started by a service manager would be a leak; who asks for --init sits in front of it.
+  const endpoint = ownEndpoint(config, addresses.admin)
+  const client = createClient(endpoint)
+  // A token in the journal of a server that was started by a service manager would be a leak; who asks for --init sits
+  // in front of it.
   const enrolment = init ? await firstEnrolment(client) : null
   const status = await client.get<{ deviceUrl: string; publicUrl: string; fingerprint: string }>('status')
   const { deviceUrl, publicUrl, fingerprint } = status
@@ -76,7 +81,7 @@ async function tellStarted({ config, addresses, init }: Started, session: Sessio
       details([
         ['  devices', `${deviceUrl}  (listens on ${addresses.device})`],
         ['  public', `${publicUrl}  (listens on ${addresses.public})`],
-        ['  admin', `http://${addresses.admin}  (token in ${config.listen.admin.tokenFile})`],
+        ['  admin', `${endpoint.url}  (listens on ${addresses.admin}; token in ${config.listen.admin.tokenFile})`],
         ['  root', `SHA-256 ${fingerprint}`],
       ]),
       '',
@@ -88,10 +93,10 @@ async function tellStarted({ config, addresses, init }: Started, session: Sessio
 }
 
 /** Of this very server, whatever the environment says of others. */
-function ownClient(config: Config, address: string): AdminClient {
+function ownEndpoint(config: Config, address: string): { url: string; token: string } {
   const port = Number(address.slice(address.lastIndexOf(':') + 1))
   const { listen } = config
-  return createClient(adminEndpoint({ ...config, listen: { ...listen, admin: { ...listen.admin, port } } }, {}))
+  return adminEndpoint({ ...config, listen: { ...listen, admin: { ...listen.admin, port } } }, {})
 }
 
 /** A token for the first device, where there is no device yet. */
@@ -122,17 +127,20 @@ function warningsOf({ listen }: Config): string[] {
   return [
     ...(!isLoopback(open.host) && namesThisMachine(open.url)
       ? [
-          `note: certificates name ${open.url} for their CRL, which other machines cannot reach; set listen.public.url before real devices enrol`,
+          `note: certificates name ${open.url} for their CRL, which other machines cannot reach; ` +
+            'set listen.public.url before real devices enrol',
         ]
       : []),
     ...(!isLoopback(device.host) && namesThisMachine(device.url)
       ? [
-          `note: devices are told ${device.url}, which other machines cannot reach; set listen.device.url and names before real devices enrol`,
+          `note: devices are told ${device.url}, which other machines cannot reach; ` +
+            'set listen.device.url and names before real devices enrol',
         ]
       : []),
     ...(!isLoopback(admin.host)
       ? [
-          `warning: the admin listener is plain HTTP on ${admin.host}; its token crosses the network in clear unless a TLS proxy stands in front`,
+          `warning: the admin listener is plain HTTP on ${admin.host}; ` +
+            'its token crosses the network in clear unless a TLS proxy stands in front',
         ]
       : []),
   ]

@@ -1,6 +1,8 @@
-/** What the environment may set over the file. No name ends in _PORT or _HOST: container platforms set such names by themselves. */
+/**
+ * What the environment may set over the file, besides EVERLEAF_CONFIG and EVERLEAF_DATA. No name ends in _PORT or
+ * _HOST: container platforms set such names by themselves.
+ */
 const variables: Record<string, (text: string) => Array<{ path: readonly string[]; value: unknown }>> = {
-  EVERLEAF_DATA: (text) => [{ path: ['data'], value: text }],
   EVERLEAF_LISTEN_DEVICE: (text) => listen('device', text),
   EVERLEAF_LISTEN_PUBLIC: (text) => listen('public', text),
   EVERLEAF_LISTEN_ADMIN: (text) => listen('admin', text),

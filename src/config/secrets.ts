@@ -26,7 +26,10 @@ function contentOf(source: SecretSource, environment: Record<string, string | un
   return readFileSync(join(directory, source.credential), 'utf8')
 }
 
-/** The secret, without the line end that editors add. `configuration` when it is missing, empty or too long. `what` names it. */
+/**
+ * The secret, without the line end that editors add. `configuration` when it is missing, empty or too long. `what`
+ * names it.
+ */
 export function secretFrom(
   source: SecretSource,
   what: string,

@@ -18,11 +18,20 @@ export interface Config {
   store: { file: string }
   authority: AuthorityConfig
   crl: {
-    /** From this update to next update. Too short: an outage of this server makes gateways refuse everybody. Too long: a gateway that stopped fetching goes unnoticed. */
+    /**
+     * From this update to next update. Too short: an outage of this server makes gateways refuse everybody. Too long: a
+     * gateway that stopped fetching goes unnoticed.
+     */
     validity: Duration
-    /** Rebuilt at least this often, at most half of `validity`, so that one missed rebuild harms nobody. Very short: needless signatures. */
+    /**
+     * Rebuilt at least this often, at most half of `validity`, so that one missed rebuild harms nobody. Very short:
+     * needless signatures.
+     */
     refresh: Duration
-    /** After a revocation, waited for more before publishing. 0: one CRL each. Long: a revoked device stays let in for as long. */
+    /**
+     * After a revocation, waited for more before publishing. 0: one CRL each. Long: a revoked device stays let in for
+     * as long.
+     */
     coalesce: Duration
   }
   /** Where CRLs and truststores are put for gateways to read. */
@@ -38,35 +47,56 @@ export interface Config {
     webhooks: readonly WebhookConfig[]
   }
   retention: {
-    /** How long an expired certificate stays in the inventory. Short: "what was this serial?" has no answer. Long: the file grows. */
+    /**
+     * How long an expired certificate stays in the inventory. Short: "what was this serial?" has no answer. Long: the
+     * file grows.
+     */
     certificates: Duration
     /** How long a delivered event stays. Short: `events tail` forgets. Long: the file grows. */
     events: Duration
   }
   log: { level: LogLevel }
-  /** Cron expression (with seconds) of the sweep that finds due work. Rare: work waits that long. Certificates of seconds need every second. */
+  /**
+   * Cron expression (with seconds) of the sweep that finds due work. Rare: work waits that long. Certificates of
+   * seconds need every second.
+   */
   sweep: string
 }
 
 export type LogLevel = 'silent' | 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
 
 export interface DeviceListen {
-  /** Address to listen on. 127.0.0.1: this machine only. 0.0.0.0: every network that it is in; a client certificate or a token is needed for everything but `cacerts`. */
+  /**
+   * Address to listen on. 127.0.0.1: this machine only. 0.0.0.0: every network that it is in; a client certificate or a
+   * token is needed for everything but `cacerts`.
+   */
   host: string
   /** 0: any free port; a `url` that was not given then ends in :0 until the listener is bound. */
   port: number
-  /** `https://name:port` under which devices reach it; given to them at enrolment. Wrong: devices enrol and never come back. */
+  /**
+   * `https://name:port` under which devices reach it; given to them at enrolment. Wrong: devices enrol and never come
+   * back.
+   */
   url: string
-  /** Host names and IP addresses in the listener's certificate. The host of `url` missing among them: every agent refuses the server. */
+  /**
+   * Host names and IP addresses in the listener's certificate. The host of `url` missing among them: every agent
+   * refuses the server.
+   */
   names: readonly string[]
-  /** PEM files of a certificate that is not ours to renew, watched for changes; null: issued by the issuing CA and renewed by itself. */
+  /**
+   * PEM files of a certificate that is not ours to renew, watched for changes; null: issued by the issuing CA and
+   * renewed by itself.
+   */
   certificate: { key: string; chain: string } | null
 }
 
 export interface PublicListen {
   host: string
   port: number
-  /** `http://…`, written into every certificate as the place of its CRL, for good. Plain HTTP: a TLS client would need the CRL to fetch the CRL. */
+  /**
+   * `http://…`, written into every certificate as the place of its CRL, for good. Plain HTTP: a TLS client would need
+   * the CRL to fetch the CRL.
+   */
   url: string
 }
 
@@ -91,7 +121,10 @@ export interface AuthorityConfig {
   issuing: { validity: Duration; key: AuthorityKey }
 }
 
-/** Where a secret lies: a file, an environment variable, or a systemd credential (`LoadCredential=`). Never the secret itself. */
+/**
+ * Where a secret lies: a file, an environment variable, or a systemd credential (`LoadCredential=`). Never the secret
+ * itself.
+ */
 export type SecretSource = { file: string } | { environment: string } | { credential: string }
 
 /** A command is an array of program and arguments; no shell reads it. */
@@ -102,7 +135,10 @@ export interface GatewayConfig {
   truststore: string
   /** File into which the CRLs of the whole chain are put. */
   crl: string
-  /** Says by exit 0 that the new files are good, e.g. [nginx, -t]; null: not asked, so a bad file is seen at the reload only. */
+  /**
+   * Says by exit 0 that the new files are good, e.g. [nginx, -t]; null: not asked, so a bad file is seen at the reload
+   * only.
+   */
   test: readonly string[] | null
   /** Makes the new files effective, e.g. [nginx, -s, reload]. */
   reload: readonly string[]
@@ -110,7 +146,9 @@ export interface GatewayConfig {
   pidFile: string | null
   /** Run after the reload, exit 0 when the gateway serves with the new files; null: `reload`'s own exit is believed. */
   check: readonly string[] | null
-  /** For each command. Short: a slow reload counts as failed and is undone. Long: a hanging one holds up this gateway. */
+  /**
+   * For each command. Short: a slow reload counts as failed and is undone. Long: a hanging one holds up this gateway.
+   */
   timeout: Duration
 }
 

@@ -69,8 +69,7 @@ export const jobTable = (ports: Ports, { sweep, coalesce }: Cadences): JobDefini
     name: 'sync-gateway',
     cadence: sweep,
     options: outside,
-    due: gatewaysDue(ports),
-    run: ({ gateway }) => syncGateway({ gateway: String(gateway) }, ports),
+    ...gatewayJob(ports),
   },
   {
     name: 'deliver-events',
@@ -109,9 +108,13 @@ const certificateJob = (
   run: ({ authority, serial }) => verb({ authority: String(authority), serial: String(serial) }),
 })
 
-/** Shards with revocations that have settled, or whose CRL has aged or is missing. */
+/**
+ * Shards with revocations that have settled, or whose CRL has aged, and each of them at the start and every minute: what is
+ * live may know more than a restored store, or may have been removed or exchanged.
+ */
 const crlsDue = ({ store, authorities, settings }: Ports, coalesce: Duration): JobDefinition['due'] => {
   const isSettled = settled(coalesce)
+  const looked = new Map<string, Instant>()
   return async (now) => {
     const due = []
     for (const { id, crlSigner } of authorities.all) {
@@ -119,29 +122,50 @@ const crlsDue = ({ store, authorities, settings }: Ports, coalesce: Duration): J
       const record = await store.crls.get(id, fullShard)
       const unpublished = await store.revocations.countUnpublished(id, fullShard)
       const aged = record === null || now >= record.thisUpdate + settings.crl.refresh
-      if (aged || isSettled(id, unpublished > 0, now))
-        due.push({ id: `${id}/${fullShard}`, payload: { authority: id, shard: fullShard } })
+      const isDue = isSettled(id, unpublished > 0, now) || aged || isLongAgo(looked.get(id), now)
+      if (!isDue) continue
+      looked.set(id, now)
+      due.push({ id: `${id}/${fullShard}`, payload: { authority: id, shard: fullShard } })
     }
     return due
   }
 }
 
-/** Gateways whose artefacts changed since they were looked at last, and each of them every minute, for drift. */
-const gatewaysDue = ({ store, gateways }: Ports): JobDefinition['due'] => {
+/**
+ * Gateways that were not brought to the current artefacts yet, and each of them every minute, for drift. One counts as
+ * looked at when the work is done: what is published while a gateway reloads is due right after.
+ */
+const gatewayJob = (ports: Ports): Pick<JobDefinition, 'due' | 'run'> => {
+  const { store, gateways } = ports
   const looked = new Map<string, { generation: string; at: Instant }>()
-  return async (now) => {
-    if (gateways.size === 0) return []
+  const currentGeneration = async (): Promise<string> => {
     const [truststore] = await store.truststores.list(1)
     const crls = await store.crls.list()
-    const generation = `${truststore?.version}:${crls.map(({ authority, number }) => `${authority}=${number}`).join()}`
-    const due = [...gateways.keys()].filter((name) => {
-      const last = looked.get(name)
-      return last?.generation !== generation || now - last.at >= 60_000 || now < last.at
-    })
-    for (const name of due) looked.set(name, { generation, at: now })
-    return due.map((gateway) => ({ id: gateway, payload: { gateway } }))
+    return `${truststore?.version}:${crls.map(({ authority, number }) => `${authority}=${number}`).join()}`
+  }
+  return {
+    async due(now) {
+      if (gateways.size === 0) return []
+      const generation = await currentGeneration()
+      const due = [...gateways.keys()].filter((name) => {
+        const last = looked.get(name)
+        return last?.generation !== generation || isLongAgo(last.at, now)
+      })
+      return due.map((gateway) => ({ id: gateway, payload: { gateway } }))
+    },
+    async run({ gateway }) {
+      const [generation, at] = [await currentGeneration(), ports.clock.now()]
+      const decision = await syncGateway({ gateway: String(gateway) }, ports)
+      looked.set(String(gateway), { generation, at })
+      return decision
+    },
   }
 }
+
+const lookAgain: Duration = 60_000
+/** Never, a while ago, or at a time that is still to come since the clock went back. */
+const isLongAgo = (last: Instant | undefined, now: Instant): boolean =>
+  last === undefined || now - last >= lookAgain || now < last
 
 const sinksDue = async ({ store, sinks }: Pick<Ports, 'store' | 'sinks'>, now: Instant) => {
   const due = []

@@ -26,12 +26,13 @@ export const deliverEvents = async ({ sink: name }: { sink: string }, ports: Del
   const sink = sinks.get(name)
   if (!sink) throw new EverleafError('not-found', `no event sink ${name}`)
   let delivered = 0
+  let failures = 0
   for (;;) {
     const now = clock.now()
     const offer = await nextOffer(sink, store, now) // gather
     if (offer === null) break // decide
-    const deliveries = await deliver(sink, offer) // act
-    const parked = toPark(offer, deliveries, now, random.fraction())
+    const deliveries = await deliver(sink, offer, () => failures++) // act
+    const parked = toPark(offer, deliveries, now, random)
     await recordOutcome(sink.name, offer, deliveries, parked, store) // record
     delivered += deliveries.filter(({ status }) => status === 'delivered').length
     const outage = deliveries.find((delivery) => delivery.status === 'deferred')
@@ -49,16 +50,20 @@ export const deliverEvents = async ({ sink: name }: { sink: string }, ports: Del
 }
 
 /**
- * An event for which the receiver always fails must not keep the sink from all others: what was parked and makes the sink
- * fail again counts as refused, and the outbox is offered next.
+ * An event for which the receiver always fails must not keep the sink from all others: where what was parked makes the sink
+ * fail, its first subject counts as refused and the rest is offered without it. When that fails too, `countFailure` was not
+ * zero, it is the sink: all of it counts as refused, and the outbox is offered next.
  */
-const deliver = async (sink: EventSink, offer: Offer): Promise<Delivery[]> => {
+const deliver = async (sink: EventSink, offer: Offer, countFailure: () => number): Promise<Delivery[]> => {
   if (offer.events.length === 0) return []
   try {
     return await sink.deliver(offer.events)
   } catch (error) {
     if (offer.from === 'outbox') throw error
-    return offer.events.map(() => ({ status: 'refused', reason: messageOf(error) }))
+    const isSink = countFailure() > 0
+    const reason = messageOf(error)
+    const suspects = new Set(isSink ? offer.events.map(({ subject }) => subject) : [offer.events[0]?.subject])
+    return offer.events.map(({ subject }) => ({ status: suspects.delete(subject) ? 'refused' : 'held', reason }))
   }
 }
 
@@ -82,7 +87,12 @@ const nextOffer = async (sink: EventSink, store: Store, now: Instant): Promise<O
 }
 
 /** A refused event waits for its next try; a deferred or blocked one waits for those before it. */
-const toPark = (offer: Offer, deliveries: readonly Delivery[], now: Instant, fraction: number): ParkedEvent[] => {
+const toPark = (
+  offer: Offer,
+  deliveries: readonly Delivery[],
+  now: Instant,
+  random: Ports['random'],
+): ParkedEvent[] => {
   const parked = offer.blocked.map((event) => behind(event, 0, now))
   offer.events.forEach((event, index) => {
     const delivery = deliveries[index]
@@ -91,7 +101,7 @@ const toPark = (offer: Offer, deliveries: readonly Delivery[], now: Instant, fra
       parked.push({
         event,
         attempts: attempts + 1,
-        nextAttemptAt: now + retryDelay(attempts, fraction),
+        nextAttemptAt: now + retryDelay(attempts, random.fraction()),
         reason: delivery.reason,
       })
     else if (delivery?.status !== 'delivered' && offer.from === 'outbox') parked.push(behind(event, attempts, now))

@@ -97,6 +97,8 @@ const record = (
   store.transaction(async (tx) => {
     if (!(await tx.tokens.use(hash, now)))
       throw new EverleafError('conflict', 'this enrolment token was used meanwhile')
+    if ((await tx.devices.get(device.id))?.state === 'retired')
+      throw new EverleafError('conflict', `device ${device.id} was retired meanwhile`)
     await tx.devices.put(device)
     await tx.certificates.insert(certificate)
     const at = now

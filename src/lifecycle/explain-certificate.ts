@@ -1,5 +1,5 @@
 import { EverleafError } from '../errors.ts'
-import type { Certificate, CertificateKey, Instant } from '../model.ts'
+import type { Certificate, CertificateKey, Instant, Profile } from '../model.ts'
 import type { Ports } from './ports.ts'
 import { iso } from './record-event.ts'
 
@@ -24,7 +24,7 @@ export const explainCertificate = async (
       : []),
     now > certificate.notAfter ? `expired at ${iso(certificate.notAfter)}` : `valid until ${iso(certificate.notAfter)}`,
     ...successors.map(({ serial, state }) => `succeeded by ${serial}, ${state}`),
-    renewalOf(certificate, profiles.has(certificate.profile ?? ''), now),
+    renewalOf(certificate, profiles.get(certificate.profile ?? '') ?? null, now),
     ...(device
       ? [
           `device ${device.id} is ${device.state}, last seen ${device.lastContactAt === null ? 'never' : iso(device.lastContactAt)}${device.lastError ? `, its last error: ${device.lastError}` : ''}`,
@@ -50,11 +50,18 @@ const historyOf = ({ issuedAt, deliveredAt, confirmedAt, supersededAt }: Certifi
     ['superseded', supersededAt],
   ].flatMap(([word, at]) => (typeof at === 'number' ? [`${word} at ${iso(at)}`] : []))
 
-const renewalOf = (certificate: Certificate, hasProfile: boolean, now: Instant): string => {
-  const { slot, renewalOpenedAt, state, profile, source } = certificate
+const renewalOf = (certificate: Certificate, profile: Profile | null, now: Instant): string => {
+  const { slot, renewalOpenedAt, state, source, notAfter } = certificate
   if (slot === null) return 'never renewed by this server'
   if (state === 'revoked' || state === 'superseded') return `not renewed, since it is ${state}`
-  if (source === 'issued' && !hasProfile) return `cannot renew: profile ${profile} is not configured`
+  if (source === 'issued' && profile === null) return `cannot renew: profile ${certificate.profile} is not configured`
+  if (now > notAfter) {
+    const end = notAfter + (profile?.renewal.grace ?? 0)
+    if (source === 'listener') return 'not renewed any more, since it expired'
+    return now > end
+      ? `cannot renew, since it expired; enrol device ${certificate.device} again with a new token`
+      : `may renew after expiry until ${iso(end)}, if nothing later of its lineage was seen in use`
+  }
   if (renewalOpenedAt !== null) return `renewal open since ${iso(renewalOpenedAt)}: waits for the device`
   return slot > now
     ? `renews at its slot, ${iso(slot)}`

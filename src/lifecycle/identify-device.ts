@@ -33,12 +33,21 @@ export const identifyDevice = async (
     )
   const device = certificate.device === null ? null : await store.devices.get(certificate.device)
   const profile = certificate.profile === null ? null : (profiles.get(certificate.profile) ?? null)
-  const successors = await store.certificates.successorsOf(certificate)
-  const hasConfirmedSuccessor = successors.some((successor) => successor.confirmedAt !== null)
+  const hasConfirmedSuccessor = now > certificate.notAfter && (await isOutlived(certificate, store))
   const decision = admitClient({ certificate, device, profile, hasConfirmedSuccessor, purpose: request.purpose, now }) // decide
   if (decision.act === 'refuse' || device === null) throw new EverleafError('forbidden', decision.message)
   refuseBrokenPath(parsed, authority, { now, forgiveAge: decision.reason === 'grace' })
   return { certificate, device, profile, parsed }
+}
+
+/** Whether a later certificate of the lineage was seen in use, got by renewal or by a new enrolment. */
+const isOutlived = async (certificate: Certificate, store: Ports['store']): Promise<boolean> => {
+  if (certificate.supersededAt !== null || certificate.device === null) return true
+  const all = await store.certificates.list({ device: certificate.device, limit: 10_000 })
+  return all.some(
+    ({ confirmedAt, profile, issuedAt }) =>
+      confirmedAt !== null && profile === certificate.profile && issuedAt > certificate.issuedAt,
+  )
 }
 
 const issuerOf = (leaf: ParsedCertificate, all: readonly Authority[]): Authority | null =>

@@ -68,13 +68,14 @@ const rowOf = (
 ): Certificate => {
   const own = authorities.all.find(({ certificate }) => equalBytes(certificate.subject, parsed.issuer))
   const [firstAlert] = alertsOf({ ...parsed, slot: null }, watchedThresholds, null)
+  const isExpired = parsed.notAfter < now
   return {
     authority: own?.id ?? `elsewhere-${sha256Hex(parsed.issuer).slice(0, 16)}`,
     serial: parsed.serial,
     device: null,
     profile: null,
     source,
-    state: parsed.notAfter < now ? 'expired' : 'confirmed',
+    state: isExpired ? 'expired' : 'confirmed',
     subject: parsed.subjectText,
     spkiSha256: parsed.spkiSha256,
     der: parsed.der,
@@ -89,6 +90,6 @@ const rowOf = (
     confirmedAt: null,
     supersededAt: null,
     crlShard: fullShard,
-    nextAlertAt: firstAlert?.at ?? null,
+    nextAlertAt: isExpired ? null : (firstAlert?.at ?? null),
   }
 }

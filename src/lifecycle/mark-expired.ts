@@ -2,7 +2,7 @@ import type { CertificateKey, Decision } from '../model.ts'
 import type { Ports } from './ports.ts'
 import { certificateDetail, recordEvent, subjectOf } from './record-event.ts'
 
-/** Marks one certificate expired. That a superseded one ends is no news; that the one in use ends is. */
+/** Marks one certificate expired. That one ends which was superseded, or never went out, is no news; that the one in use ends is. */
 export const markExpired = async (
   key: CertificateKey,
   { store, clock }: Pick<Ports, 'store' | 'clock'>,
@@ -11,9 +11,10 @@ export const markExpired = async (
   const certificate = await store.certificates.get(key) // gather
   if (!certificate || certificate.notAfter >= now || certificate.state === 'expired' || certificate.state === 'revoked')
     return { act: 'leave', reason: 'not-expired', message: 'nothing to do' } // decide
-  const isNews = certificate.state !== 'superseded'
+  const isUncollected = certificate.state === 'issued' && certificate.predecessor !== null
+  const isNews = certificate.state !== 'superseded' && !isUncollected
   await store.transaction(async (tx) => {
-    const changed = await tx.certificates.change(key, ['issued', 'delivered', 'confirmed', 'superseded'], {
+    const changed = await tx.certificates.change(key, [certificate.state], {
       state: 'expired',
       nextAlertAt: null,
     })
@@ -25,5 +26,9 @@ export const markExpired = async (
     }
     await recordEvent(tx, { at: now, subject: subjectOf(certificate), detailType: 'Certificate Expired', detail })
   }) // record
-  return { act: 'expire', reason: isNews ? 'in-use' : 'superseded', message: `certificate ${key.serial} expired` }
+  return {
+    act: 'expire',
+    reason: isNews ? 'in-use' : isUncollected ? 'uncollected' : 'superseded',
+    message: `certificate ${key.serial} expired`,
+  }
 }

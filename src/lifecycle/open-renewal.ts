@@ -1,8 +1,8 @@
-import { messageOf } from '../errors.ts'
+import { isEverleafError, messageOf } from '../errors.ts'
 import type { Certificate, CertificateKey, Decision, Instant, Profile } from '../model.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { inspectPublicKey } from '../pki/key.ts'
-import { alertsOf } from '../policy/alerts.ts'
+import { alertsOf, thresholdsOf } from '../policy/alerts.ts'
 import { openOrSpread } from '../policy/slot.ts'
 import type { Ports } from './ports.ts'
 import { certificateDetail, recordEventOnce, subjectOf } from './record-event.ts'
@@ -21,21 +21,34 @@ export const openRenewal = async (key: CertificateKey, ports: OpenPorts): Promis
   const certificate = await store.certificates.get(key) // gather
   if (certificate?.slot == null || certificate.slot > now || certificate.renewalOpenedAt !== null)
     return { act: 'leave', reason: 'not-due', message: 'its slot is not due' }
-  if (certificate.source === 'listener') return renewListener({}, ports)
+  if (!isLive(certificate)) return { act: 'leave', reason: 'not-due', message: `it is ${certificate.state}` }
+  if (certificate.source === 'listener') return openListenerRenewal(certificate, ports, now)
   const profile = profiles.get(certificate.profile ?? '') ?? null
   const decision = openOrSpread({ ...certificate, slot: certificate.slot }, now, random.fraction()) // decide
   if (decision.act === 'spread') return spread(certificate, profile, decision.slot, store)
   if (profile === null) await tellFailed(certificate, `profile ${certificate.profile} is not configured`, store, now)
   const waits = certificate.state === 'issued' && certificate.predecessor !== null
   if (profile?.renewal.keys === 'reuse' && !waits) await issueAhead(certificate, profile, ports, now) // act
-  await store.transaction((tx) =>
-    tx.certificates.change(key, ['issued', 'delivered', 'confirmed'], { renewalOpenedAt: now }),
-  ) // record
+  await recordOpened(key, store, now) // record
   return {
     act: 'open',
     reason: profile?.renewal.keys ?? 'unknown-profile',
     message: `renewal of ${key.serial} is open`,
   }
+}
+
+const live = ['issued', 'delivered', 'confirmed'] as const
+/** It may have been revoked or superseded since its job was queued, or while that backed off. */
+const isLive = ({ state }: Certificate): boolean => live.some((each) => each === state)
+
+const recordOpened = (key: CertificateKey, store: Ports['store'], now: Instant): Promise<boolean> =>
+  store.transaction((tx) => tx.certificates.change(key, live, { renewalOpenedAt: now }))
+
+/** One that is not in use, because files are now or it was never installed, is not looked at again. */
+const openListenerRenewal = async (certificate: Certificate, ports: OpenPorts, now: Instant): Promise<Decision> => {
+  const decision = await renewListener({}, ports)
+  if (decision.act === 'leave') await recordOpened(certificate, ports.store, now)
+  return decision
 }
 
 const spread = async (
@@ -44,12 +57,10 @@ const spread = async (
   slot: Instant,
   store: Ports['store'],
 ): Promise<Decision> => {
-  const alerts = alertsOf({ ...certificate, slot }, profile?.alerts.expiry ?? [], profile?.alerts.overdueAfter ?? null)
+  const alerts = alertsOf({ ...certificate, slot }, ...thresholdsOf(certificate.source, profile))
   const since = certificate.nextAlertAt
   const nextAlertAt = since === null ? null : (alerts.find(({ at }) => at >= since)?.at ?? null)
-  await store.transaction((tx) =>
-    tx.certificates.change(certificate, ['issued', 'delivered', 'confirmed'], { slot, nextAlertAt }),
-  )
+  await store.transaction((tx) => tx.certificates.change(certificate, live, { slot, nextAlertAt }))
   return {
     act: 'spread',
     reason: 'backlog',
@@ -69,8 +80,10 @@ const issueAhead = async (
   try {
     await succeed({ certificate, profile, label: null, sameNames: true, key }, ports)
   } catch (error) {
+    if (isEverleafError(error, 'too-many')) throw error // told where it was decided
     await tellFailed(certificate, messageOf(error), ports.store, now)
-    throw error
+    // The key on record is refused for good: the renewal is opened all the same, and the device may bring another.
+    if (!isEverleafError(error, 'forbidden') && !isEverleafError(error, 'bad-input')) throw error
   }
 }
 

@@ -39,7 +39,8 @@ export const publishCrl = async (
   try {
     const next = await sign(authority, { revocations, number: nextCrlNumber(known, now), now }, settings) // act
     await refuseUnsafe(next, { live, authority, revocations }, store)
-    const published = { authority: id, shard, next, reason: decision.reason, mark, now }
+    const dropped = Math.min(record?.thisUpdate ?? 0, now - settings.retention.certificates)
+    const published = { authority: id, shard, next, reason: decision.reason, mark, dropped, now }
     await put(published, artefact?.version ?? null, publication)
     await recordPublished(published, store) // record
   } catch (error) {
@@ -117,6 +118,8 @@ interface PublishedCrl extends CrlShard {
   reason: string
   /** Up to where the store's revocations were read. */
   mark: number
+  /** What was published before, of certificates that expired before this, is neither in it nor to be remembered. */
+  dropped: Instant
   now: Instant
 }
 
@@ -134,9 +137,10 @@ const put = (
 
 const recordPublished = (published: PublishedCrl, store: Ports['store']): Promise<void> =>
   store.transaction(async (tx) => {
-    const { authority, shard, next, reason, mark, now } = published
+    const { authority, shard, next, reason, mark, dropped, now } = published
     const record = crlRecordOf(published, next)
     await tx.crls.put(record)
+    await tx.revocations.prune(authority, shard, dropped) // before marking: what is new here is in it, however old
     await tx.revocations.markPublished(authority, shard, next.number, mark)
     await recordEvent(tx, crlPublishedEvent(record, reason, now))
   })

@@ -1,5 +1,5 @@
 import { EverleafError, isEverleafError } from '../errors.ts'
-import type { Decision, Instant, TrustAnchor, TruststoreRecord } from '../model.ts'
+import type { Decision, Instant, TrustAnchor, TrustAnchorState, TruststoreRecord } from '../model.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { sha256Hex } from '../pki/digest.ts'
 import { checkTruststoreLimits, encodeTruststore, parseTruststore } from '../pki/truststore.ts'
@@ -19,11 +19,14 @@ export interface PlannedTruststore extends TruststorePlan {
 }
 
 /** What the next truststore version would hold and change, without publishing it. */
-export const planTruststore = async ({
-  store,
-  gateways,
-}: Pick<TruststorePorts, 'store' | 'gateways'>): Promise<PlannedTruststore> => {
-  const known = await store.anchors.list()
+export const planTruststore = async (
+  { store, gateways }: Pick<TruststorePorts, 'store' | 'gateways'>,
+  changes: ReadonlyMap<string, TrustAnchorState> = new Map(),
+): Promise<PlannedTruststore> => {
+  const known = (await store.anchors.list()).map((anchor) => ({
+    ...anchor,
+    state: changes.get(anchor.fingerprint) ?? anchor.state,
+  }))
   const latest = await store.truststores.latest()
   const anchors = anchorsToTrust(known)
   const retired = new Set(known.filter(({ state }) => state === 'retired').map(({ fingerprint }) => fingerprint))
@@ -46,31 +49,34 @@ export const publishTruststore = async (
 ): Promise<Decision> => {
   const { store, clock, publication } = ports
   const now = clock.now()
-  if (rollbackTo !== undefined) await rollBackAnchors(rollbackTo, store)
-  const planned = await planTruststore(ports) // gather
-  const latest = await store.truststores.latest()
-  const artefact = await publication.get(truststoreKey)
-  const highWater = Number((await publication.manifest(truststoreKey))?.version ?? 0)
-  const live = { digest: artefact && sha256Hex(artefact.bytes), highWater }
-  const decision = truststoreDue(planned, latest, live, force) // decide
-  if (decision.act === 'leave') return decision
-  const record = decision.act === 'repair' && latest ? latest : nextRecord(planned, { latest, highWater, now })
   try {
+    const changes = rollbackTo === undefined ? new Map() : await rollbackChanges(rollbackTo, store) // gather
+    const planned = await planTruststore(ports, changes)
+    const latest = await store.truststores.latest()
+    const artefact = await publication.get(truststoreKey)
+    const highWater = Number((await publication.manifest(truststoreKey))?.version ?? 0)
+    const live = { digest: artefact && sha256Hex(artefact.bytes), highWater }
+    const decision = truststoreDue(planned, latest, live, force) // decide
+    if (decision.act === 'leave') return decision
+    const record = decision.act === 'repair' && latest ? latest : nextRecord(planned, { latest, highWater, now })
     refuseUnsafe(record, planned)
+    if (decision.reason === 'restored' && !force) refuseForgetting(record, artefact, await store.anchors.list())
+    await recordChanges(changes, store)
     await put(record, artefact, publication) // act
+    if (decision.act === 'publish') await recordPublished(record, planned, decision.reason, { store, now }) // record
+    return decision
   } catch (error) {
-    if (isEverleafError(error, 'refused')) await tellRefused(record.version, error.message, store, now)
+    // What an operator asked for and did not get is his to know; the outside hears of what stands in the way for good.
+    if (isEverleafError(error, 'refused') && rollbackTo === undefined) await tellRefused(error.message, store, now)
     throw error
   }
-  if (decision.act === 'publish') await recordPublished(record, planned, decision.reason, { store, now }) // record
-  return decision
 }
 
 /**
- * Sets the anchors back to those of an earlier version, which is then published under a new number. An authority of this
+ * The changes that set the anchors back to those of an earlier version, which is published under a new number. An authority of this
  * server is never rolled out of the truststore: everything that it issued would be cut off.
  */
-const rollBackAnchors = async (version: number, store: Ports['store']): Promise<void> => {
+const rollbackChanges = async (version: number, store: Ports['store']): Promise<Map<string, TrustAnchorState>> => {
   const target = await store.truststores.get(version)
   if (!target) throw new EverleafError('not-found', `no truststore version ${version}`)
   const anchors = await store.anchors.list()
@@ -83,10 +89,19 @@ const rollBackAnchors = async (version: number, store: Ports['store']): Promise<
       'refused',
       `version ${version} lacks ${own.subject}; every certificate below it would be refused`,
     )
+  const returning = anchors.filter(
+    ({ fingerprint, state }) => state === 'retired' && target.anchors.includes(fingerprint),
+  )
+  return new Map([
+    ...leaving.map(({ fingerprint }) => [fingerprint, 'retired'] as const),
+    ...returning.map(({ fingerprint }) => [fingerprint, 'active'] as const),
+  ])
+}
+
+const recordChanges = async (changes: ReadonlyMap<string, TrustAnchorState>, store: Ports['store']): Promise<void> => {
+  if (changes.size === 0) return
   await store.transaction(async (tx) => {
-    for (const { fingerprint } of leaving) await tx.anchors.setState(fingerprint, 'retired')
-    for (const { fingerprint, state } of anchors)
-      if (state === 'retired' && target.anchors.includes(fingerprint)) await tx.anchors.setState(fingerprint, 'active')
+    for (const [fingerprint, state] of changes) await tx.anchors.setState(fingerprint, state)
   })
 }
 
@@ -110,6 +125,20 @@ const refuseUnsafe = (record: TruststoreRecord, planned: PlannedTruststore): voi
   if (planned.lost.length > 0)
     throw refuse(`anchor ${planned.lost.join(', ')} would be lost without having been retired`)
   if (planned.violations.length > 0) throw refuse(planned.violations.join('; '))
+}
+
+/** After a restore: what is live may trust anchors that this store never knew, and only an operator can tell why. */
+const refuseForgetting = (record: TruststoreRecord, live: Artefact | null, known: readonly TrustAnchor[]): void => {
+  if (live?.manifest == null) return
+  const fingerprints = new Set(known.map(({ fingerprint }) => fingerprint))
+  const unknown = parseTruststore(new TextDecoder().decode(live.bytes)).filter(
+    ({ fingerprint }) => !fingerprints.has(fingerprint),
+  )
+  if (unknown.length > 0)
+    throw new EverleafError(
+      'refused',
+      `truststore version ${record.version}: the live version ${live.manifest.version} trusts ${unknown.map(({ subjectText }) => subjectText).join('; ')}, unknown to this store, which may be a restored one; publish with force to drop it`,
+    )
 }
 
 const put = (record: TruststoreRecord, live: Artefact | null, publication: Ports['publication']): Promise<string> =>
@@ -144,7 +173,7 @@ const recordPublished = (
     await recordEvent(tx, { at: now, subject: 'truststore', detailType: 'Truststore Published', detail })
   })
 
-const tellRefused = (version: number, reason: string, store: Ports['store'], now: Instant): Promise<void> =>
+const tellRefused = (reason: string, store: Ports['store'], now: Instant): Promise<void> =>
   store.transaction((tx) =>
     recordEventOnce(
       tx,
@@ -152,7 +181,7 @@ const tellRefused = (version: number, reason: string, store: Ports['store'], now
         at: now,
         subject: 'truststore',
         detailType: 'Truststore Refused',
-        detail: { Version: version, Reason: reason },
+        detail: { Reason: reason },
       },
       ['Truststore Published'],
     ),

@@ -95,6 +95,9 @@ const record = (
   store: Ports['store'],
 ): Promise<void> =>
   store.transaction(async (tx) => {
+    // Revoked while its successor was being signed: the revocation did not see the successor, so it must not exist.
+    if ((await tx.certificates.get(predecessor))?.state === 'revoked')
+      throw new EverleafError('forbidden', `certificate ${predecessor.serial} is revoked`)
     await tx.certificates.insert(successor)
     const about = { at: now, subject: successor.device ?? successor.serial }
     const detail = {

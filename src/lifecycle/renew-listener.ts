@@ -1,5 +1,6 @@
 import type { Certificate, Decision, Instant } from '../model.ts'
-import type { ParsedCertificate } from '../pki/certificate.ts'
+import { type ParsedCertificate, parseCertificate } from '../pki/certificate.ts'
+import { sha256Hex } from '../pki/digest.ts'
 import { inspectPublicKey } from '../pki/key.ts'
 import { listenerDue } from '../policy/listener.ts'
 import { encodeName } from '../protocol/name.ts'
@@ -22,13 +23,35 @@ export const renewListener = async (
   const current = await listener.current() // gather
   const authority = authorities.issuing
   const row = current && (await store.certificates.get({ authority: authority.id, serial: current.serial }))
+  if (row?.state === 'issued') await recordInstalled(row, store, now) // cut off after it was installed
   const decision = listenerDue({ row, names: namesOf(current), wanted: settings.listener.names, force, now }) // decide
   if (decision.act === 'leave') return decision
-  const certificate = await issue(await listener.prepareKey(), ports, now) // act
-  await store.transaction((tx) => tx.certificates.insert(certificate)) // record
+  const spki = await listener.prepareKey() // act
+  const certificate = (await findWaiting(spki, row, ports, now)) ?? (await issue(spki, row, ports, now))
   await listener.install([certificate.der, ...authority.chain.slice(0, -1).map(({ der }) => der)])
-  await recordInstalled(certificate, row, store, now)
+  await recordInstalled(certificate, store, now) // record
   return decision
+}
+
+/** One that was issued for the prepared key and not installed, because the process was cut off in between. */
+const findWaiting = async (
+  spki: Uint8Array,
+  predecessor: Certificate | null,
+  { store, authorities, settings }: ListenerPorts,
+  now: Instant,
+): Promise<Certificate | null> => {
+  const candidates = predecessor
+    ? await store.certificates.successorsOf(predecessor)
+    : await store.certificates.list({ source: 'listener', state: 'issued', limit: 100 })
+  const waiting = candidates.find(
+    ({ authority, state, spkiSha256, slot }) =>
+      authority === authorities.issuing.id &&
+      state === 'issued' &&
+      spkiSha256 === sha256Hex(spki) &&
+      (slot === null || slot > now),
+  )
+  const names = namesOf(waiting ? parseCertificate(waiting.der) : null)
+  return waiting && settings.listener.names.every((name) => names.includes(name)) ? waiting : null
 }
 
 const namesOf = (certificate: ParsedCertificate | null): string[] => {
@@ -36,12 +59,17 @@ const namesOf = (certificate: ParsedCertificate | null): string[] => {
   return [...dns, ...ip]
 }
 
-const issue = (spki: Uint8Array, ports: ListenerPorts, now: Instant): Promise<Certificate> => {
+const issue = async (
+  spki: Uint8Array,
+  predecessor: Certificate | null,
+  ports: ListenerPorts,
+  now: Instant,
+): Promise<Certificate> => {
   inspectPublicKey(spki)
   const { profile, names } = ports.settings.listener
   const [ip, dns] = [names.filter(isIpAddress), names.filter((name) => !isIpAddress(name))]
   const subject = encodeName([['CN', (dns[0] ?? ip[0] ?? 'everleaf').slice(0, 64)]])
-  return issueCertificate(
+  const certificate = await issueCertificate(
     {
       profile,
       device: null,
@@ -49,22 +77,21 @@ const issue = (spki: Uint8Array, ports: ListenerPorts, now: Instant): Promise<Ce
       subject,
       san: { dns, uri: [], ip },
       spki,
-      predecessor: null,
+      predecessor: predecessor && { authority: predecessor.authority, serial: predecessor.serial },
       token: null,
     },
     ports,
     now,
   )
+  await ports.store.transaction((tx) => tx.certificates.insert(certificate))
+  return certificate
 }
 
-const recordInstalled = (
-  certificate: Certificate,
-  predecessor: Certificate | null,
-  store: Ports['store'],
-  now: Instant,
-): Promise<void> =>
+const recordInstalled = (certificate: Certificate, store: Ports['store'], now: Instant): Promise<void> =>
   store.transaction(async (tx) => {
-    await tx.certificates.change(certificate, ['issued'], { state: 'confirmed', deliveredAt: now, confirmedAt: now })
+    const inUse = { state: 'confirmed', deliveredAt: now, confirmedAt: now } as const
+    if (!(await tx.certificates.change(certificate, ['issued'], inUse))) return
+    const { predecessor } = certificate
     if (predecessor)
       await tx.certificates.change(predecessor, ['issued', 'delivered', 'confirmed'], {
         state: 'superseded',

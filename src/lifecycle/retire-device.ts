@@ -10,10 +10,10 @@ export const retireDevice = async (
   { store, clock }: Pick<Ports, 'store' | 'clock'>,
 ): Promise<{ revoked: number }> => {
   const now = clock.now()
-  const device = await store.devices.get(id) // gather
-  if (!device) throw new EverleafError('not-found', `no device ${id}`)
-  if (device.state === 'retired') return { revoked: 0 } // decide
   return store.transaction(async (tx) => {
+    const device = await tx.devices.get(id) // gather
+    if (!device) throw new EverleafError('not-found', `no device ${id}`)
+    if (device.state === 'retired') return { revoked: 0 } // decide
     await tx.devices.put({ ...device, state: 'retired' })
     const certificates = await tx.certificates.list({ device: id, limit: 10_000 })
     let revoked = 0

@@ -6,7 +6,7 @@ import { certificateDetail, iso, recordEvent, subjectOf } from './record-event.t
 
 /**
  * Revokes a certificate, and with it what its holder could have got by it: successors that nobody has used yet, and for
- * a compromised key every live certificate of the device with the same key. The next CRL build takes them up (P4).
+ * a compromised key every certificate of the device with the same key, superseded ones too. The next CRL build takes them up (P4).
  */
 export const revokeCertificate = async (
   { key, reason }: { key: CertificateKey; reason: RevocationReason },
@@ -24,9 +24,11 @@ export const revokeCertificate = async (
       message: `certificate ${key.serial} is revoked already`,
       serials: [],
     }
-  const affected = [certificate, ...(await obtainedBy(certificate, reason, store))]
-  await store.transaction(async (tx) => {
-    for (const each of affected) await recordRevocation(each, { reason, revokedAt: now, now }, tx)
+  const affected = await store.transaction(async (tx) => {
+    // Gathered here, so that no successor slips in between.
+    const all = [certificate, ...(await obtainedBy(certificate, reason, tx))]
+    for (const each of all) await recordRevocation(each, { reason, revokedAt: now, now }, tx)
+    return all
   }) // record
   const serials = affected.map(({ serial }) => serial)
   return { act: 'revoke', reason: 'asked', message: `revoked ${serials.join(', ')}`, serials }
@@ -41,13 +43,14 @@ const revocationRefusal = (certificate: Certificate, authorities: Ports['authori
 
 const obtainedBy = async (certificate: Certificate, reason: RevocationReason, store: Reads): Promise<Certificate[]> => {
   if (certificate.device === null || reason === 'superseded') return []
-  const live = await store.certificates.liveOf(certificate.device, certificate.profile ?? '')
+  const all = await store.certificates.list({ device: certificate.device, limit: 10_000 })
+  const usable = all.filter(({ state }) => state !== 'revoked' && state !== 'expired')
   const found: Certificate[] = []
   const isObtained = (other: Certificate): boolean =>
     other.confirmedAt === null && [certificate, ...found].some(({ serial }) => serial === other.predecessor?.serial)
   const sharesKey = (other: Certificate): boolean =>
     reason === 'keyCompromise' && other.spkiSha256 === certificate.spkiSha256
-  for (const other of live.toReversed())
+  for (const other of usable.sort((a, b) => a.issuedAt - b.issuedAt))
     if (other.serial !== certificate.serial && (isObtained(other) || sharesKey(other))) found.push(other)
   return found
 }

@@ -1,5 +1,5 @@
 import { EverleafError, messageOf } from '../errors.ts'
-import type { GatewayArtefacts, GatewayObservation } from '../gateway/gateway.ts'
+import type { Gateway, GatewayArtefacts, GatewayObservation } from '../gateway/gateway.ts'
 import type { Decision, GatewayRecord, Instant } from '../model.ts'
 import { sha256Hex } from '../pki/digest.ts'
 import { encodeCrlBundle } from '../pki/truststore.ts'
@@ -22,32 +22,48 @@ export const syncGateway = async (
     throw new EverleafError('not-found', `no gateway ${name}; there are ${[...gateways.keys()].join(', ') || 'none'}`)
   const desired = await desiredArtefacts(ports)
   const record = await store.gateways.get(name)
-  const observed = await gateway.observe()
-  const decision = gatewayDue({ desired, observed, record, force }) // decide
-  if (decision.act === 'leave' || desired === null) return decision
-  if (decision.reason === 'drifted') await store.transaction((tx) => recordDrift({ name, observed, now }, tx))
   try {
+    const observed = await gateway.observe()
+    const decision = gatewayDue({ desired, observed, record, force }) // decide
+    if (decision.act === 'leave' || desired === null) return decision
+    if (decision.reason === 'drifted') await store.transaction((tx) => recordDrift({ name, observed, now }, tx))
+    refuseTooLarge(gateway, desired)
     await gateway.apply(desired) // act
+    await store.transaction((tx) => recordUpdate({ name, desired, reason: decision.reason, now }, tx)) // record
+    return decision
   } catch (error) {
     await store.transaction((tx) => recordFailure({ name, record, message: messageOf(error), now }, tx))
     throw error
   }
-  await store.transaction((tx) => recordUpdate({ name, desired, reason: decision.reason, now }, tx)) // record
-  return decision
 }
 
-/** The newest truststore with the live CRL of every authority; null while one of them is still missing. */
+/** A CRL is published whatever its size, since others need it; the gateway that cannot take it keeps the one it has. */
+const refuseTooLarge = ({ name, limits: { crlBytes } }: Gateway, { crl }: GatewayArtefacts): void => {
+  const bytes = new TextEncoder().encode(crl.pem).length
+  if (crlBytes !== null && bytes > crlBytes)
+    throw new EverleafError('refused', `gateway ${name}: the CRLs have ${bytes} bytes, it takes ${crlBytes}`)
+}
+
+/**
+ * The newest truststore with the live CRL of every authority. Null while one of them is missing or is not the recorded
+ * one: an old or foreign CRL that somebody put there must not reach a gateway, and is replaced by the next look at it.
+ */
 const desiredArtefacts = async ({
   store,
   publication,
   authorities,
 }: Pick<SyncPorts, 'store' | 'publication' | 'authorities'>): Promise<GatewayArtefacts | null> => {
   const truststore = await store.truststores.latest()
-  const live = await Promise.all(authorities.all.map(({ id }) => publication.get(crlKey(id, fullShard))))
-  const crls = live.filter((artefact) => artefact !== null)
-  if (truststore === null || crls.length < live.length) return null
+  const crls: Uint8Array[] = []
+  for (const { id } of authorities.all) {
+    const live = await publication.get(crlKey(id, fullShard))
+    const record = await store.crls.get(id, fullShard)
+    if (live === null || sha256Hex(live.bytes) !== record?.digest) return null
+    crls.push(live.bytes)
+  }
+  if (truststore === null) return null
   const { version, pem, digest } = truststore
-  const bundle = encodeCrlBundle(crls.map(({ bytes }) => bytes))
+  const bundle = encodeCrlBundle(crls)
   return {
     truststore: { version, pem, sha256: digest },
     crl: { pem: bundle, sha256: sha256Hex(new TextEncoder().encode(bundle)) },

@@ -1,13 +1,5 @@
-import type { Certificate, CertificateKey, Decision, Duration, Instant, Profile } from '../model.ts'
-import {
-  type Alert,
-  alertsDue,
-  alertsOf,
-  authorityThresholds,
-  days,
-  daysToExpiry,
-  watchedThresholds,
-} from '../policy/alerts.ts'
+import type { Certificate, CertificateKey, Decision, Instant } from '../model.ts'
+import { type Alert, alertsDue, alertsOf, days, daysToExpiry, thresholdsOf } from '../policy/alerts.ts'
 import type { Writes } from '../store/store.ts'
 import type { Ports } from './ports.ts'
 import { certificateDetail, iso, recordEvent, subjectOf } from './record-event.ts'
@@ -32,22 +24,19 @@ export const warnExpiring = async (
   const isRenewed = successors.some(({ state }) => state === 'delivered' || state === 'confirmed')
   const profile =
     certificate.source === 'listener' ? settings.listener.profile : profiles.get(certificate.profile ?? '')
-  const [thresholds, overdueAfter] = thresholdsOf(certificate, profile ?? null)
+  const [thresholds, overdueAfter] = thresholdsOf(certificate.source, profile ?? null)
   const { tell, next } = alertsDue(alertsOf(certificate, thresholds, overdueAfter), since, now) // decide
   const told = tell.filter((alert) => isWorthTelling(alert, certificate, isRenewed))
-  await store.transaction(async (tx) => {
+  const isTold = await store.transaction(async (tx) => {
+    // Superseded, revoked or told by another meanwhile.
+    if ((await tx.certificates.get(key))?.nextAlertAt !== since) return false
     const device = certificate.device === null ? null : await tx.devices.get(certificate.device)
     const about = { lastContactAt: device?.lastContactAt ?? null, authority: ownId(certificate, authorities), now }
     for (const alert of told) await recordAlert(alert, certificate, about, tx)
-    await tx.certificates.change(key, [certificate.state], { nextAlertAt: next })
+    return tx.certificates.change(key, [certificate.state], { nextAlertAt: next })
   }) // record
+  if (!isTold) return { act: 'leave', reason: 'not-due', message: 'told or ended meanwhile' }
   return { act: 'tell', reason: told.map(({ kind }) => kind).join('+') || 'nothing', message: `told ${told.length}` }
-}
-
-const thresholdsOf = (certificate: Certificate, profile: Profile | null): [readonly Duration[], number | null] => {
-  if (certificate.source === 'authority') return [authorityThresholds, null]
-  if (profile === null) return [watchedThresholds, null]
-  return [profile.alerts.expiry, profile.alerts.overdueAfter]
 }
 
 /** A successor that waits undelivered is not what the device lives on; its predecessor is told of. */

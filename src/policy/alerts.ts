@@ -15,6 +15,16 @@ export const watchedThresholds: readonly Duration[] = [45, 30, 14, 7, 3, 1].map(
 /** An authority needs longer notice: its successor must reach every gateway before it signs anything. */
 export const authorityThresholds: readonly Duration[] = [365, 180, 90, 45, 30, 14, 7, 3, 1].map(days)
 
+/** The thresholds for a certificate of this source under this profile, and when it is overdue (null: never). */
+export const thresholdsOf = (
+  source: Certificate['source'],
+  profile: Profile | null,
+): [expiry: readonly Duration[], overdueAfter: number | null] => {
+  if (source === 'authority') return [authorityThresholds, null]
+  if (profile === null) return [watchedThresholds, null]
+  return [profile.alerts.expiry, profile.alerts.overdueAfter]
+}
+
 type Watched = Pick<Certificate, 'notBefore' | 'notAfter' | 'slot'>
 
 /** Thresholds are meant for a life of at least twice the longest of them; a shorter life shrinks them all alike. */

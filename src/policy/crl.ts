@@ -13,7 +13,7 @@ export interface CrlFacts {
   now: Instant
 }
 
-export type CrlReason = 'first' | 'missing' | 'adopted' | 'revocations' | 'aged' | 'forced' | 'fresh' | 'clock-behind'
+export type CrlReason = 'first' | 'missing' | 'adopted' | 'revocations' | 'aged' | 'forced' | 'fresh'
 
 /** Whether a shard needs a new CRL now. */
 export const crlFreshness = (facts: CrlFacts): Decision<'publish' | 'leave', CrlReason> => {

@@ -6,7 +6,7 @@ interface Digests {
 }
 
 export interface GatewayFacts {
-  /** Null while an artefact is still to be published for the first time. */
+  /** Null while an artefact is still to be published, for the first time or again. */
   desired: { truststore: { sha256: string; version: number }; crl: { sha256: string } } | null
   observed: Digests
   record: GatewayRecord | null
@@ -29,7 +29,8 @@ export const gatewayDue = ({
   record,
   force,
 }: GatewayFacts): Decision<'apply' | 'leave', GatewayReason> => {
-  if (desired === null) return { act: 'leave', reason: 'nothing-published', message: 'no truststore or CRL yet' }
+  if (desired === null)
+    return { act: 'leave', reason: 'nothing-published', message: 'no truststore, or a CRL is still to be published' }
   const isDesired = observed.truststoreSha256 === desired.truststore.sha256 && observed.crlSha256 === desired.crl.sha256
   const apply = (reason: GatewayReason, message: string) => ({ act: 'apply' as const, reason, message })
   if (record === null) return apply('first', 'not applied yet')

@@ -2,13 +2,13 @@ import { copyFileSync, existsSync, linkSync, renameSync, rmSync, statSync } from
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Clock } from '../clock/clock.ts'
-import { EverleafError, isEverleafError, messageOf } from '../errors.ts'
+import { EverleafError, isEverleafError } from '../errors.ts'
 import type { Instant } from '../model.ts'
 import { checkStructure } from './backup.ts'
 import { type Migration, readMigrations } from './migrations.ts'
 import { carryOver } from './sqlite/carry-over.ts'
 import { Connection } from './sqlite/connection.ts'
-import { damaged, isUnreadable, translateError } from './sqlite/errors.ts'
+import { damaged, damageOf, isUnreadable, translateError } from './sqlite/errors.ts'
 import { createPrivate, giveTo, removeDatabase, sidecars, syncDirectoryOf, syncPath } from './sqlite/files.ts'
 import { lockDatabase } from './sqlite/lock.ts'
 import { migrate } from './sqlite/migrate.ts'
@@ -98,7 +98,7 @@ function settleReplaced({ file, known, at }: Work): string | null {
       connection.close()
     }
   } catch (error) {
-    if (isUnreadable(error)) return `all of it: ${messageOf(error)}`
+    if (isUnreadable(error)) return `all of it: ${damageOf(error)}`
     throw error
   }
 }

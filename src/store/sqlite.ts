@@ -23,6 +23,8 @@ export interface SqliteOptions {
 
 /** 32 MiB of log between checkpoints: each writes the index pages once, however often they changed. */
 const checkpointPages = 8_192
+/** A log that grew beyond it during a backup is cut back to it, in bytes. */
+const largestLog = 64 * 1024 * 1024
 const writerCache = 'PRAGMA cache_size = -65536'
 const readerCache = 'PRAGMA cache_size = -16384'
 
@@ -60,7 +62,9 @@ function openWriter(file: string, { at, durable }: { at: Instant | null; durable
     migrate(connection, { file, known: readMigrations('sqlite'), at })
     // Only now that it is known to be ours: the mode is written into the file.
     connection.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durable ? 'FULL' : 'OFF'}`)
-    connection.exec(`${writerCache}; PRAGMA wal_autocheckpoint = ${checkpointPages}`)
+    connection.exec(
+      `${writerCache}; PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA journal_size_limit = ${largestLog}`,
+    )
     return connection
   } catch (error) {
     connection.close()

@@ -41,9 +41,9 @@ describe('an error is told as a problem document', () => {
   })
 
   it('with Retry-After in whole seconds, never 0, where waiting helps', () => {
-    const after = (milliseconds: number) =>
+    const waitOf = (milliseconds: number) =>
       problemOf(new EverleafError('too-many', 'later', { retryAfter: milliseconds }), random).headers['Retry-After']
-    expect([after(1), after(1_000), after(1_001), after(90_000)]).toEqual(['1', '1', '2', '90'])
+    expect([waitOf(1), waitOf(1_000), waitOf(1_001), waitOf(90_000)]).toEqual(['1', '1', '2', '90'])
     expect(problemOf(new EverleafError('forbidden', 'no'), random).headers).toEqual({})
   })
 

@@ -43,7 +43,7 @@ describe('everleaf token create', () => {
     expect(out).toMatch(/^Token for van-1 under profile device, good once until .*Z \(in 2 h\)\.$/m)
     expect(out).toMatch(
       new RegExp(
-        `^ {2}EVERLEAF_TOKEN=[\\w-]{32} node dist/everleaf-agent\\.mjs enroll --server https://localhost:8443 --fingerprint ${root} --device van-1 --directory \\./device-van-1$`,
+        `^ {2}EVERLEAF_TOKEN=[\\w-]{32} node dist/everleaf-agent\\.mjs enroll --server https://localhost:8443 --fingerprint ${root} --device van-1 --directory \\./van-1$`,
         'm',
       ),
     )

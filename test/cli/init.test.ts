@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openLocalAuthorities } from '../../src/authority/local.ts'
+import { createOnce } from '../../src/cli/create-once.ts'
 import { initialise } from '../../src/cli/initialise.ts'
 import { systemClock } from '../../src/clock/system.ts'
 import { loadConfig, readSecret } from '../../src/config.ts'
@@ -84,6 +85,14 @@ describe('everleaf init', () => {
     if (made.length < outcomes.length) await init().catch(() => undefined)
     const fingerprint = await prove()
     for (const each of made) expect(each).toBe(fingerprint)
+  })
+
+  it('never gives one of those that run at once another secret', async () => {
+    const file = join(folder, 'secret')
+    const made = await Promise.all(Array.from({ length: 20 }, (_, index) => createOnce(file, `secret ${index}`)))
+    expect(made.filter(Boolean)).toHaveLength(1)
+    expect(await readFile(file, 'utf8')).toBe(`secret ${made.indexOf(true)}`)
+    expect(await readdir(folder)).toEqual(['secret'])
   })
 
   it('does not make a new passphrase or new CAs beside a part of an old server', async () => {

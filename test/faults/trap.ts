@@ -39,8 +39,7 @@ export const createTrap = ({ strike, writes }: TrapOptions): Trap => {
 
   const store = (inner: Ports['store']): Ports['store'] => ({
     ...inner,
-    transaction: (work) =>
-      around('a commit', () => inner.transaction((tx) => work(writes ? writesOf(tx, point) : tx))),
+    transaction: (work) => around('a commit', () => inner.transaction((tx) => work(writes ? writesOf(tx, point) : tx))),
   })
 
   return {

@@ -97,6 +97,10 @@ describe('the parser', () => {
       /calendar/,
     ],
     ['a letter in a date', withEntries(sequence(serial, fromHex('170d3236303630313132303030615a'))), /calendar/],
+    ['a slash in a date', withEntries(sequence(serial, fromHex('170d32363036303131323030312f5a'))), /calendar/],
+    ['a 60th minute', withEntries(sequence(serial, fromHex('170d3236303630313132363030305a'))), /calendar/],
+    ['a 60th second', withEntries(sequence(serial, fromHex('170d3236303630313132303036305a'))), /calendar/],
+    ['a date that ends in z', withEntries(sequence(serial, fromHex('170d3236303630313132303030307a'))), /calendar/],
     [
       'removeFromCRL in a complete CRL',
       withEntries(rawEntry(serial, encodeExtension(oid.reasonCode, false, enumerated(8)))),
@@ -126,6 +130,11 @@ describe('the parser', () => {
     const crl = parseCrl(withEntries(rawEntry(serial, unknown), rawEntry(integer(0x41))))
     expect([...crl.entries()].map(({ serial: read }) => read)).toEqual(['40', '41'])
     expect(crl.unknownCritical).toEqual([])
+  })
+
+  test('takes no other extension of the same size for a reason', () => {
+    const crl = parseCrl(withEntries(rawEntry(serial, encodeExtension('2.5.29.22', false, enumerated(1)))))
+    expect([...crl.entries()][0]?.reason).toBe('unspecified')
   })
 
   test('reads a serial as long as those of certificates may be', () => {

@@ -17,6 +17,12 @@ const trips: Trips = {
     ['SHA-1', withField(2, sequence(fromHex('06072a8648ce3d0401'))), /unknown or weak/],
   ],
   'authority key identifier': [
+    [
+      'any where the issuer has none',
+      leafTbs(),
+      /has no subject key/,
+      { ...issuing.parsed, subjectKeyIdentifier: null },
+    ],
     ['none', leafTbs({ authorityKeyIdentifier: null }), /missing/],
     [
       'that of another key',

@@ -1,10 +1,14 @@
 import { encodeExtension } from '../../src/pki/extensions.ts'
 import { nameRules } from '../../src/pki/lint-names.ts'
 import { contextPrimitive, objectIdentifier, printableString, sequence, utf8String } from '../../src/protocol/der.ts'
+import { fromHex } from '../../src/protocol/hex.ts'
 import { encodeName } from '../../src/protocol/name.ts'
 import { oid } from '../../src/protocol/oid.ts'
 import type { Trips } from './lint-builders.ts'
 import { altNames, authorityTbs, leafTbs, manyNames, rawName, root, testTrips, withExtension } from './lint-builders.ts'
+
+/** http://a */
+const distributionPoint = fromHex('300ea00ca00a8608687474703a2f2f61')
 
 const trips: Trips = {
   'subject bounds': [
@@ -65,6 +69,14 @@ const trips: Trips = {
     ['a slash at the end', altNames({ uri: ['spiffe://example.org/'] }), /spiffe:\/\/trust-domain/],
   ],
   'CRL distribution point': [
+    [
+      'two URLs',
+      withExtension(
+        oid.crlDistributionPoints,
+        encodeExtension(oid.crlDistributionPoints, false, sequence(distributionPoint, distributionPoint)),
+      ),
+      /2 URLs/,
+    ],
     ['https', leafTbs({ extensions: { crlDistributionPoint: 'https://pki.example.org/0.crl' } }), /no http:\/\/ URL/],
     ['no host', leafTbs({ extensions: { crlDistributionPoint: 'http:///0.crl' } }), /no http:\/\/ URL/],
   ],

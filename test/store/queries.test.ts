@@ -64,6 +64,8 @@ async function useEverything(): Promise<void> {
   await tx.tokens.use(token.hash, 1)
   await tx.tokens.prune(1)
   await tx.certificates.insert(certificate)
+  // More than one step of a filtered listing.
+  for (let index = 0; index < 5_001; index++) await tx.certificates.insert(records.certificate({ state: 'confirmed' }))
   await tx.certificates.get(key)
   for (const filter of [
     {},
@@ -73,7 +75,7 @@ async function useEverything(): Promise<void> {
     { expiresBefore: 1 },
     { device: 'sensor-1', state: 'issued', source: 'issued', expiresBefore: 1 },
   ] as const)
-    await tx.certificates.list({ ...filter, after: key, limit: 10 })
+    await tx.certificates.list({ ...filter, limit: 10_000 })
   await tx.certificates.successorsOf(key)
   await tx.certificates.forToken('00')
   await tx.certificates.liveOf('sensor-1', 'device')
@@ -174,4 +176,16 @@ it('finds what is due in the index of what may still fall due', () => {
     const plans = [...statements].filter(([, name]) => name === method).flatMap(([text]) => planOf(text))
     expect(plans.join('\n')).toMatch(new RegExp(`SEARCH \\w+ USING (COVERING )?INDEX ${index} \\(.*[<>]`))
   }
+})
+
+it('walks a filtered listing in steps with an end, and lists a device from its own index', () => {
+  const plans = [...statements]
+    .filter(([, name]) => name === 'certificates.list')
+    .map(([text]) => [text, planOf(text)] as const)
+  const bounded = plans.filter(([text]) => text.includes('(authority, serial) <= '))
+  const ofDevice = plans.filter(([text]) => text.includes('device = '))
+  expect(bounded).not.toEqual([])
+  expect(ofDevice).not.toEqual([])
+  for (const [, plan] of bounded) expect(plan).toEqual([expect.stringMatching(/_by_key \(.*>.*<.*\)$/)])
+  for (const [, plan] of ofDevice) expect(plan[0]).toMatch(/INDEX certificate_by_device \(device=\?/)
 })

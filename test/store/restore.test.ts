@@ -29,6 +29,14 @@ function breakPages(path: string, from: number, count: number): void {
   writeFileSync(path, bytes)
 }
 
+/** Makes a table unreadable from its root. */
+function breakTable(path: string, table: string): void {
+  const database = new DatabaseSync(path, { readOnly: true })
+  const found = database.prepare('SELECT rootpage FROM sqlite_schema WHERE name = ?').get(table)
+  database.close()
+  breakPages(path, Number(found?.rootpage) - 1, 1)
+}
+
 describe('a restored database', () => {
   it('is the backup where nothing was there, and knows nothing else', async () => {
     const given = certificate()
@@ -97,7 +105,7 @@ describe('a database that cannot be read', () => {
     ['with a broken schema', () => breakPages(file(), 0, 3)],
   ])('because it is a file %s is replaced all the same, kept, and told of', async (_name, damage) => {
     const { replaced, unread } = await restoredWithout(damage)
-    expect(unread).toEqual([expect.stringMatching(/^all of it: .*damaged/)])
+    expect(unread).toEqual([expect.stringMatching(/^all of it: .*(not a database|malformed|empty)/)])
     expect(existsSync(replaced ?? '')).toBe(true)
   })
 
@@ -114,7 +122,7 @@ describe('a database that cannot be read', () => {
     const pages = statSync(file()).size / 4_096
     breakPages(file(), pages - 60, 20)
     const { carried, unread } = await restore()
-    expect(unread.join('\n')).toMatch(/some certificates: .*damaged/)
+    expect(unread.join('\n')).toMatch(/some certificates: .*malformed/)
     expect(carried.revocations).toBe(400)
     expect(carried.certificates).toBeGreaterThan(100)
     expect(carried.certificates).toBeLessThan(400)
@@ -123,6 +131,50 @@ describe('a database that cannot be read', () => {
       expect((await store.certificates.count()).revoked).toBe(carried.certificates)
       expect(await store.certificates.list({ state: 'revoked', limit: 1_000 })).toHaveLength(carried.certificates ?? 0)
     })
+  })
+})
+
+describe('a database whose', () => {
+  const known = certificate({ state: 'confirmed' })
+  const unknown = certificate({ state: 'revoked' })
+  const revokedSince = async (broken: string) => {
+    await history(
+      (store) => store.transaction((tx) => tx.certificates.insert(known)),
+      (store) =>
+        store.transaction(async (tx) => {
+          await tx.certificates.change(known, ['confirmed'], { state: 'revoked' })
+          await tx.certificates.insert(unknown)
+          for (const { serial } of [known, unknown]) await tx.revocations.insert(revocation({ serial }))
+          const { mark } = await tx.revocations.forCrl('issuing-g1', 0, null)
+          await tx.revocations.markPublished('issuing-g1', 0, 7n, mark)
+          await tx.crls.put(crl({ number: 7n }))
+        }),
+    )
+    breakTable(file(), broken)
+    const { carried, unread } = await restore()
+    expect(unread).not.toEqual([])
+    expect(carried.revocations).toBe(2)
+    return folder.with(async (store) => ({
+      state: (await store.certificates.get(known))?.state,
+      unknown: await store.certificates.get(unknown),
+      unpublished: await store.revocations.countUnpublished('issuing-g1', 0),
+      number: (await store.crls.get('issuing-g1', 0))?.number,
+    }))
+  }
+
+  it('certificates are lost still revokes those of the backup', async () => {
+    const found = await revokedSince('certificate')
+    expect(found).toEqual({ state: 'revoked', unknown: null, unpublished: 0, number: 7n })
+  })
+
+  it('record of what was published is lost has every revocation published once more', async () => {
+    const found = await revokedSince('revocation_publication')
+    expect(found).toEqual({ state: 'revoked', unknown, unpublished: 2, number: 7n })
+  })
+
+  it('CRL records are lost still has every revocation', async () => {
+    const found = await revokedSince('crl')
+    expect(found).toEqual({ state: 'revoked', unknown, unpublished: 0, number: undefined })
   })
 })
 

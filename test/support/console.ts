@@ -76,6 +76,7 @@ export async function openConsole(world: World, deadLetters = createInProcessQue
     queue: deadLetters,
     tokenHash: sha256Hex(new TextEncoder().encode(token)),
     ready: () => ({ ready: true, reasons: [] }),
+    changed: () => undefined,
     metrics: { contentType: 'text/plain', metrics: async () => '' },
     server: {
       version: '0.0.0',

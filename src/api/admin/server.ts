@@ -74,7 +74,7 @@ const routes = (app: AdminApp, options: AdminDependencies): void => {
 }
 
 /** Who may call, how failures look, and the access log. */
-const guard = (app: AdminApp, { names, tokenHash, ports, log }: AdminServerOptions): void => {
+const guard = (app: AdminApp, { names, tokenHash, ports, changed, log }: AdminServerOptions): void => {
   const checkHost = hostCheck(names)
   const checkBearer = bearerCheck(tokenHash)
   app.addHook('onRequest', async (request, reply) => {
@@ -91,6 +91,7 @@ const guard = (app: AdminApp, { names, tokenHash, ports, log }: AdminServerOptio
     void answerProblem(error, reply, ports)
   })
   app.addHook('onResponse', async ({ method, url, ip }, reply) => {
+    if (method !== 'GET' && method !== 'HEAD' && reply.statusCode < 400) changed()
     const fields = { listener: 'admin', method, path: url.split('?', 1)[0], status: reply.statusCode, remote: ip }
     log.info({ ...fields, milliseconds: Math.round(reply.elapsedTime) }, 'request')
   })

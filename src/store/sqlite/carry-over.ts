@@ -1,7 +1,7 @@
-import { isEverleafError, messageOf } from '../../errors.ts'
+import { isEverleafError } from '../../errors.ts'
 import { placeholders } from '../sql.ts'
 import type { Connection } from './connection.ts'
-import { isUnreadable } from './errors.ts'
+import { damageOf, isUnreadable } from './errors.ts'
 
 /**
  * What a restored database takes over from the one that it replaces. `main` is the restored one, `gone` the replaced one.
@@ -17,20 +17,34 @@ interface Step {
   quiet?: true
 }
 
-/** Tables whose unknown rows come in as they are, and their keys. */
-const rows: ReadonlyArray<{ kind: string; table: string; key: readonly string[]; replace?: Record<string, string> }> = [
+interface Rows {
+  kind: string
+  table: string
+  key: readonly string[]
+  /** Columns that come in as another expression. */
+  replace?: Record<string, string>
+  /** Instead, where the table or what the expressions read is damaged. */
+  replaceDamaged?: Record<string, string>
+}
+
+/** Beyond every mark of `main`, so that none counts as published that was not. */
+const nextSequence = `sequence + coalesce((SELECT last FROM main.revocation_sequence AS kept
+  WHERE kept.authority = row.authority AND kept.crl_shard = row.crl_shard), 0)`
+
+/** Tables whose unknown rows come in. */
+const rows: readonly Rows[] = [
   {
     kind: 'revocations',
     table: 'revocation',
     key: ['authority', 'crl_shard', 'serial'],
     replace: {
-      // Beyond every mark of `main`, so that none counts as published that was not.
-      sequence: `sequence + coalesce((SELECT last FROM main.revocation_sequence AS kept
-        WHERE kept.authority = row.authority AND kept.crl_shard = row.crl_shard), 0)`,
+      sequence: nextSequence,
       published_in: `coalesce(published_in, (SELECT number FROM gone.revocation_publication AS publication
         WHERE publication.authority = row.authority AND publication.crl_shard = row.crl_shard
           AND publication.mark >= row.sequence ORDER BY publication.mark LIMIT 1))`,
     },
+    // Unpublished, and so published once more.
+    replaceDamaged: { sequence: nextSequence },
   },
   { kind: 'certificates', table: 'certificate', key: ['id'], replace: { id: 'NULL' } },
   // One that clashes over its token or predecessor with another of the backup is on record at least.
@@ -144,10 +158,11 @@ const merges: readonly Step[] = [
     statements: [
       `INSERT INTO main.event_cursor SELECT * FROM gone.event_cursor WHERE true
        ON CONFLICT (sink) DO UPDATE SET sequence = excluded.sequence WHERE excluded.sequence > event_cursor.sequence`,
-      // What was parked at the time of the backup has been delivered, or is parked still.
-      'DELETE FROM main.event_parked',
-      `INSERT INTO main.event_parked SELECT * FROM gone.event_parked
+      `INSERT OR IGNORE INTO main.event_parked SELECT * FROM gone.event_parked
        WHERE sequence IN (SELECT sequence FROM main.event)`,
+      // What was parked at the time of the backup, and is not any more, has been delivered.
+      `DELETE FROM main.event_parked
+       WHERE (sink, sequence) NOT IN (SELECT sink, sequence FROM gone.event_parked)`,
     ],
   },
 ]
@@ -156,18 +171,17 @@ const merges: readonly Step[] = [
 const revokeCertificates = `UPDATE main.certificate SET state = 'revoked', next_alert_at = NULL
   WHERE state <> 'revoked' AND (authority, serial) IN (SELECT authority, serial FROM main.revocation)`
 
-/** Runs `steps` as one, or undoes them and says what could not be read. */
-function attempt(connection: Connection, steps: () => number): { changed: number } | { damage: string } {
-  connection.exec('SAVEPOINT step')
+/**
+ * What `statement` changed, or what of `gone` it could not read; then it changed nothing. There is no transaction around it:
+ * within one, SQLite takes no more writes after it has met damage.
+ */
+function attempt(statement: () => number): { changed: number } | { damage: string } {
   try {
-    const changed = steps()
-    connection.exec('RELEASE step')
-    return { changed }
+    return { changed: statement() }
   } catch (error) {
     // Anything else, such as a full disk, says nothing about `gone`, and must not pass for it.
     if (!isUnreadable(error)) throw error
-    connection.exec('ROLLBACK TO step; RELEASE step')
-    return { damage: messageOf(error) }
+    return { damage: damageOf(error) }
   }
 }
 
@@ -199,26 +213,29 @@ export function carryOver(
     if (changed > 0) carried[kind] = (carried[kind] ?? 0) + changed
   }
   restored.run('ATTACH $1 AS gone', [replaced])
-  restored.exec('PRAGMA foreign_keys = OFF; BEGIN')
-  for (const { kind, table, key, replace = {} } of rows) {
+  restored.exec('PRAGMA foreign_keys = OFF')
+  for (const { kind, table, key, replace = {}, replaceDamaged = replace } of rows) {
     const info = `SELECT name FROM pragma_table_info('${table}')`
     const columns = restored.all<{ name: string }>(info).map(({ name }) => name)
     const insert = `INSERT OR IGNORE INTO main.${table} (${columns.join(', ')})`
-    const values = columns.map((column) => `${replace[column] ?? column} AS ${column}`)
-    const select = `SELECT ${values.join(', ')} FROM gone.${table} AS row`
-    const result = attempt(restored, () => restored.run(`${insert} ${select}`))
+    const select = (replaced: Record<string, string>) =>
+      `SELECT ${columns.map((column) => `${replaced[column] ?? column} AS ${column}`).join(', ')} FROM gone.${table} AS row`
+    const result = attempt(() => restored.run(`${insert} ${select(replace)}`))
     if ('changed' in result) add(kind, result.changed)
     else {
       unread.add(`some ${kind}: ${result.damage}`)
-      add(kind, salvage(restored, `${insert} VALUES (${placeholders(columns.length)})`, select, key))
+      const insertOne = `${insert} VALUES (${placeholders(columns.length)})`
+      add(kind, salvage(restored, insertOne, select(replaceDamaged), key))
     }
   }
   for (const { kind, statements, quiet } of merges) {
-    const result = attempt(restored, () => statements.reduce((sum, text) => sum + restored.run(text), 0))
-    if ('damage' in result) unread.add(`changes to ${kind}: ${result.damage}`)
-    else if (!quiet) add(kind, result.changed)
+    for (const text of statements) {
+      const result = attempt(() => restored.run(text))
+      if ('damage' in result) unread.add(`changes to ${kind}: ${result.damage}`)
+      else if (!quiet) add(kind, result.changed)
+    }
   }
   add('certificates', restored.run(revokeCertificates))
-  restored.exec('COMMIT; DETACH gone')
+  restored.exec('DETACH gone')
   return { carried, unread: [...unread] }
 }

@@ -58,3 +58,7 @@ export function isUnreadable(error: unknown): boolean {
   const errcode = ((error as Error).cause as { errcode?: number } | undefined)?.errcode ?? 0
   return unreadableCodes.includes(errcode & 0xff) || unreadableExtended.includes(errcode)
 }
+
+/** What SQLite says of an unreadable database, without our advice. */
+export const damageOf = (error: unknown): string =>
+  messageOf(error instanceof Error && error.cause !== undefined ? error.cause : error)

@@ -97,7 +97,9 @@ describe('certificates', () => {
     expect(shown.text).not.toContain('"token"')
     const why = await house.get(`${path}/why`)
     expect((why.json().lines as string[]).join('\n')).toContain('certificate-1')
+    const announced = house.changes()
     const revoked = await house.post(`${path}/revoke`, { reason: 'keyCompromise' })
+    expect(house.changes()).toBe(announced + 1)
     expect(revoked.json()).toMatchObject({ act: 'revoke', serials: [certificate.serial] })
     expect((await house.post(`${path}/revoke`)).json()).toMatchObject({ act: 'leave', reason: 'already-revoked' })
     expect(

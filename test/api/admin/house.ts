@@ -17,6 +17,8 @@ export interface AdminHouse {
   /** A call with the token. */
   get(path: string, more?: Partial<ClientRequest>): Promise<ClientAnswer>
   post(path: string, body?: unknown, more?: Partial<ClientRequest>): Promise<ClientAnswer>
+  /** How often a change was announced. */
+  changes(): number
   stop(): Promise<void>
 }
 
@@ -25,12 +27,16 @@ export const makeAdminHouse = async (options: WorldOptions = {}): Promise<AdminH
   const log = recordedLog()
   const { clock, random } = world.ports
   const queue = createInProcessQueue({ clock, random })
+  const house = { changes: 0 }
   const readiness = { ready: true, reasons: [] as string[] }
   const server = createAdminServer({
     ports: world.ports,
     queue,
     tokenHash: createHash('sha256').update(adminToken).digest('hex'),
     ready: () => readiness,
+    changed: () => {
+      house.changes += 1
+    },
     metrics: new Registry(),
     server: {
       version: '9.9.9',
@@ -48,6 +54,7 @@ export const makeAdminHouse = async (options: WorldOptions = {}): Promise<AdminH
     world,
     log,
     port,
+    changes: () => house.changes,
     queue,
     readiness,
     get: (path, more) => call({ port, plain: true, path, headers: authorization, ...more }),

@@ -64,22 +64,24 @@ describe('renewal-info', () => {
   })
 })
 
-describe('check-in', () => {
-  it('is not answered before the use of the certificate is recorded', async () => {
-    const device = await house.world.enrol('contact-0')
-    door.hold()
-    let isAnswered = false
-    const answer = checkIn({ identity: identityOf(device) }).then(({ status }) => {
+it('nothing is answered before the use of the certificate is recorded', async () => {
+  const device = await house.world.enrol('contact-0')
+  door.hold()
+  let isAnswered = false
+  const answer = call({ port: house.port, path: '/everleaf/v1/trust-anchors', identity: identityOf(device) }).then(
+    ({ status }) => {
       isAnswered = true
       return status
-    })
-    await eventually(() => door.held() > 0, 'the record is under way')
-    await call({ port: house.port, path: '/.well-known/est/cacerts' })
-    expect(isAnswered).toBe(false)
-    door.release()
-    expect(await answer).toBe(200)
-  })
+    },
+  )
+  await eventually(() => door.held() > 0, 'the record is under way')
+  for (let other = 0; other < 10; other += 1) await call({ port: house.port, path: '/.well-known/est/cacerts' })
+  expect(isAnswered).toBe(false)
+  door.release()
+  expect(await answer).toBe(200)
+})
 
+describe('check-in', () => {
   it('confirms the certificate that it comes with before it answers, and so supersedes the one before', async () => {
     const device = await house.world.enrol('contact-1')
     expect((await checkIn({ identity: identityOf(device) })).status).toBe(200)

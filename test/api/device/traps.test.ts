@@ -10,6 +10,7 @@ import { retireDevice } from '../../../src/lifecycle/retire-device.ts'
 import { revokeCertificate } from '../../../src/lifecycle/revoke-certificate.ts'
 import { parseCsr } from '../../../src/pki/csr.ts'
 import { encodeBase64Lines } from '../../../src/protocol/base64.ts'
+import { encodePem } from '../../../src/protocol/pem.ts'
 import { makeAuthority, makeCsr, makeLeaf } from '../../support/certificates.ts'
 import { requireTool } from '../../support/tools.ts'
 import { day, deviceProfile } from '../../support/world.ts'
@@ -202,6 +203,16 @@ describe('refused with a clear message', () => {
       expect((await contact({ identity })).status).toBe(401)
       expect((await simplereenroll({ port: house.port, identity, body: await csrBody('stranger-1') })).status).toBe(401)
     }
+  })
+
+  it("an authority of this server as client, although it holds that key's certificate", async () => {
+    const { directory, ports } = house.world
+    const key = readFileSync(join(directory, 'authority', 'issuing-g1.key.pem'), 'utf8')
+    const cert = encodePem('CERTIFICATE', ports.authorities.issuing.certificate.der)
+    const tls = { key, cert, passphrase: 'a passphrase for tests' }
+    const answer = await contact({ tls })
+    expect([answer.status, answer.json().detail]).toEqual([403, expect.stringContaining('not issued to a device')])
+    expect((await simplereenroll({ port: house.port, tls, body: await csrBody('ca-1') })).status).toBe(403)
   })
 
   it.skipIf(!requireTool('openssl'))('a client certificate that cannot be read', async () => {

@@ -150,7 +150,7 @@ const listen = async (
       publicUrl: config.listen.public.url,
       addresses: () => addresses,
     },
-    names: config.listen.device.names,
+    names: [...config.listen.device.names, config.listen.admin.host],
     log,
   })
   addresses.device = await bind(device, config.listen.device, opened)

@@ -1,5 +1,9 @@
 import { writeSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
 import { execute } from './commands.ts'
+
+/** Nothing here is slow enough to be compiled for speed, and the compilers take 5 MB of a small device's memory. */
+for (const flag of ['--no-opt', '--no-maglev', '--no-sparkplug']) setFlagsFromString(flag)
 
 /** Only `run` has something to end tidily; every other command may be ended anywhere, as by a power cut. */
 const stop = (): AbortSignal => {

@@ -58,11 +58,11 @@ export const publishTruststore = async (
     const live = { digest: artefact && sha256Hex(artefact.bytes), highWater }
     const decision = truststoreDue(planned, latest, live, force) // decide
     if (decision.act === 'leave') return decision
-    const record = decision.act === 'repair' && latest ? latest : nextRecord(planned, { latest, highWater, now })
+    const record = decision.act === 'repair' && latest ? latest : nextRecord(planned, { latest, live, now })
     refuseUnsafe(record, planned)
     if (decision.reason === 'restored' && !force) refuseForgetting(record, artefact, await store.anchors.list())
     await recordChanges(changes, store)
-    await put(record, artefact, publication) // act
+    if (!isLive(record, artefact)) await put(record, artefact, publication) // act
     if (decision.act === 'publish') await recordPublished(record, planned, decision.reason, { store, now }) // record
     return decision
   } catch (error) {
@@ -107,14 +107,28 @@ const recordChanges = async (changes: ReadonlyMap<string, TrustAnchorState>, sto
 
 const nextRecord = (
   planned: PlannedTruststore,
-  { latest, highWater, now }: { latest: TruststoreRecord | null; highWater: number; now: Instant },
+  {
+    latest,
+    live,
+    now,
+  }: { latest: TruststoreRecord | null; live: { digest: string | null; highWater: number }; now: Instant },
 ): TruststoreRecord => {
-  const version = Math.max((latest?.version ?? 0) + 1, highWater + 1)
-  const certificates = planned.anchors.map(({ der }) => parseCertificate(der))
+  const known = latest?.version ?? 0
+  // Cut off between the put and the record, the same version is recorded: versions have no gap.
+  const unrecorded = recordOf(planned, live.highWater, now)
+  if (live.highWater > known && unrecorded.digest === live.digest) return unrecorded
+  return recordOf(planned, Math.max(known, live.highWater) + 1, now)
+}
+
+const recordOf = ({ anchors }: PlannedTruststore, version: number, now: Instant): TruststoreRecord => {
+  const certificates = anchors.map(({ der }) => parseCertificate(der))
   const pem = encodeTruststore(certificates, [`Everleaf truststore version ${version}`])
   const digest = sha256Hex(new TextEncoder().encode(pem))
-  return { version, digest, anchors: planned.anchors.map(({ fingerprint }) => fingerprint), pem, publishedAt: now }
+  return { version, digest, anchors: anchors.map(({ fingerprint }) => fingerprint), pem, publishedAt: now }
 }
+
+const isLive = ({ version, digest }: TruststoreRecord, artefact: Artefact | null): boolean =>
+  artefact?.manifest?.version === String(version) && artefact.manifest.sha256 === digest
 
 /** Reads the text again as a gateway would, and compares it with what it was made from. */
 const refuseUnsafe = (record: TruststoreRecord, planned: PlannedTruststore): void => {

@@ -108,8 +108,8 @@ function conditions(filter: CertificateFilter, after: CertificateKey): { where: 
 }
 
 /**
- * Walks the certificates in order of their key, `listStep` at a time. However rare the wanted ones are, no step is long,
- * and issuing pays for no index that only a listing would read.
+ * Walks the certificates in order of their key, `listStep` at a time. However rare the wanted ones are, no step is
+ * long, and issuing pays for no index that only a listing would read.
  */
 async function list(sql: Sql, filter: CertificateFilter): Promise<Certificate[]> {
   const found: Row[] = []

@@ -25,8 +25,8 @@ export function readMigrations(dialect: 'sqlite'): Migration[] {
 }
 
 /**
- * What is still to be applied to the database called `database`. `configuration` where it was written by a newer program,
- * or where a migration that it went through is not the one of that number here.
+ * What is still to be applied to the database called `database`. `configuration` where it was written by a newer
+ * program, or where a migration that it went through is not the one of that number here.
  */
 export function pendingMigrations(
   known: readonly Migration[],

@@ -60,7 +60,7 @@ async function copyBytes(from: string, to: string, progress: RestoreOptions['pro
   }
 }
 
-/** Copies the backup beside its destination and proves the copy. It is scratch until it is renamed, so nothing is synced yet. */
+/** Copies the backup beside its destination and proves the copy. Nothing is synced yet: it is scratch until its rename. */
 async function stage(from: string, staged: string, { known, at }: Work, progress: RestoreOptions['progress']) {
   removeDatabase(staged)
   createPrivate(staged)
@@ -132,8 +132,8 @@ function keepAs(file: string, kept: string): void {
 }
 
 /**
- * Puts a backup in place of the database, with all that the replaced one knows beyond it: no certificate, no token's use,
- * no event gets lost that can still be read, no revocation is undone and no CRL number repeated. The old file is kept.
+ * Puts a backup in place of the database, with all that the replaced one knows beyond it: no certificate, no token's
+ * use, no event gets lost that can still be read, no revocation is undone and no CRL number repeated. The old file is kept.
  * `damaged` where the backup is, `unavailable` while another process holds the database; then nothing is changed.
  */
 export async function restoreSqlite({ from, into, clock, progress }: RestoreOptions): Promise<RestoreResult> {

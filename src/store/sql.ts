@@ -4,8 +4,8 @@ export type SqlValue = string | number | bigint | Uint8Array | null
 
 /**
  * One connection as the aggregates see it. Their texts serve every dialect: numbered parameters `$1…`, `ON CONFLICT`,
- * `RETURNING`, row values, and no function that only one of them has. Whole numbers arrive as `number`, so what may pass
- * 2^53 is cast to text by the query. Errors are `EverleafError`s already.
+ * `RETURNING`, row values, and no function that only one of them has. Whole numbers arrive as `number`, so what may
+ * pass 2^53 is cast to text by the query. Errors are `EverleafError`s already.
  */
 export interface Sql {
   all<Row>(text: string, parameters?: readonly SqlValue[]): Promise<Row[]>

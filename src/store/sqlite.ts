@@ -15,7 +15,7 @@ import { migrate } from './sqlite/migrate.ts'
 import type { Backup, Store } from './store.ts'
 
 export interface SqliteOptions {
-  /** Its directory must exist. `:memory:` is a temporary file, gone with `close`: two connections share it as any other. */
+  /** Its directory must exist. `:memory:` is a temporary file, gone with `close`, so that it behaves as any other. */
   file: string
   /** Tells when a migration was applied. */
   clock?: Clock
@@ -73,8 +73,8 @@ function openWriter(file: string, { at, durable }: { at: Instant | null; durable
 }
 
 /**
- * Opens the store in one SQLite file, and makes it where there is none. One process at a time may hold it (`unavailable`
- * otherwise); others may read it and take backups. Every write goes through one connection, and every read through
+ * Opens the store in one SQLite file, and makes it where there is none. One process at a time may hold it
+ * (`unavailable` otherwise); others may read it and take backups. Every write goes through one connection, and every read through
  * another one that sees only what is committed.
  */
 export async function openSqlite({ file: given, clock }: SqliteOptions): Promise<Store & Backup> {

@@ -19,7 +19,8 @@ import type {
 
 /**
  * The truth. Reads see what is durable; writes happen in `transaction` alone and are durable when it resolves.
- * Instants are parameters: the store never supplies the time. Errors: `conflict` (a unique key exists), `damaged`, `unavailable`.
+ * Instants are parameters: the store never supplies the time. Errors: `conflict` (a unique key exists), `damaged`,
+ * `unavailable`.
  */
 export interface Store extends Reads {
   /**
@@ -123,7 +124,7 @@ export interface CertificateWrites extends CertificateReads {
   insert(certificate: Certificate): Promise<void>
   /** Changes it if its state is one of `from`; false when it is not. */
   change(key: CertificateKey, from: readonly CertificateState[], change: CertificateChange): Promise<boolean>
-  /** Removes expired and revoked ones whose `notAfter` lies before `before`, where no revocation holds them; returns how many. */
+  /** Removes expired and revoked ones whose `notAfter` lies before `before` and that no revocation holds; returns how many. */
   prune(before: Instant, limit: number): Promise<number>
 }
 
@@ -147,7 +148,7 @@ export interface RevocationWrites extends RevocationReads {
   insert(revocation: Revocation): Promise<boolean>
   /** Marks what `forCrl` gave with this `mark`, and is not marked yet, as published in CRL `number`. */
   markPublished(authority: string, shard: number, number: bigint, mark: number): Promise<void>
-  /** Removes what was published and whose certificate expired before `before`, some thousands at most; returns how many. */
+  /** Removes some thousands at most that were published and whose certificate expired before `before`; returns how many. */
   prune(authority: string, shard: number, before: Instant): Promise<number>
 }
 
@@ -217,7 +218,10 @@ export interface EventWrites extends EventReads {
   /** Parks, or replaces attempts, time and reason of a parked one. */
   park(sink: string, parked: ParkedEvent): Promise<void>
   unpark(sink: string, sequence: number): Promise<void>
-  /** Removes events older than `before` that every one of `sinks` has passed and none has parked, some thousands at most; returns how many. */
+  /**
+   * Removes events older than `before` that every one of `sinks` has passed and none has parked, some thousands at most;
+   * returns how many.
+   */
   prune(before: Instant, sinks: readonly string[]): Promise<number>
 }
 

@@ -18,12 +18,20 @@ import type { Witness } from './invariants.ts'
 /** The keys of the devices of the story, made beforehand: whoever asks again asks with the same one. */
 export type StoryKeys = Readonly<Record<'first' | 'second' | 'stolen' | 'kept', TestKey>>
 
+/** What the outside got to know: an answer that arrived. */
+export type Fact =
+  | { what: 'token'; device: string; token: string }
+  | { what: 'certificate'; device: string; certificate: Certificate }
+  | { what: 'revocation'; serial: string }
+
 /** What the outside remembers while the server comes and goes. */
 export interface Outside extends Witness {
   keys: StoryKeys
   tokens: Map<string, string>
   /** The newest certificate of each device. */
   certificates: Map<string, Certificate>
+  /** Told of each fact at once, before anything else happens. */
+  hears(fact: Fact): void
 }
 
 export const newOutside = (keys: StoryKeys): Outside => ({
@@ -32,7 +40,18 @@ export const newOutside = (keys: StoryKeys): Outside => ({
   certificates: new Map(),
   received: [],
   revoked: [],
+  hears: () => undefined,
 })
+
+export const remember = (outside: Outside, fact: Fact): void => {
+  outside.hears(fact)
+  if (fact.what === 'token') outside.tokens.set(fact.device, fact.token)
+  else if (fact.what === 'revocation') outside.revoked.push(fact.serial)
+  else {
+    outside.received.push(fact.certificate.der)
+    outside.certificates.set(fact.device, fact.certificate)
+  }
+}
 
 export const outsideAgain = (outside: Outside): Outside => ({
   keys: outside.keys,
@@ -40,6 +59,7 @@ export const outsideAgain = (outside: Outside): Outside => ({
   certificates: new Map(outside.certificates),
   received: [...outside.received],
   revoked: [...outside.revoked],
+  hears: outside.hears,
 })
 
 interface Asking {
@@ -59,16 +79,12 @@ const token = (device: string, profile = 'device'): Step => ({
   name: `a token for ${device}`,
   async run({ ports, outside }) {
     const request = { device, profile, ttl: 3_600_000, labels: {} }
-    outside.tokens.set(device, (await createToken(request, ports)).token)
+    const made = await createToken(request, ports)
+    remember(outside, { what: 'token', device, token: made.token })
   },
 })
 
 const san = (device: string) => ({ uri: [`spiffe://everleaf.test/device/${device}`] })
-
-const take = (device: string, certificate: Certificate, outside: Outside): void => {
-  outside.received.push(certificate.der)
-  outside.certificates.set(device, certificate)
-}
 
 const held = (device: string, { certificates }: Outside): Certificate => {
   const certificate = certificates.get(device)
@@ -82,7 +98,7 @@ const enrol = (device: string, key: keyof StoryKeys): Step => ({
     const csr = parseCsr((await makeCsr({ key: outside.keys[key], subject: device, san: san(device) })).der)
     const secret = outside.tokens.get(device) ?? ''
     const certificate = await enrolDevice({ user: '', token: secret, label: null, csr }, ports)
-    take(device, certificate, outside)
+    remember(outside, { what: 'certificate', device, certificate })
     await deliverCertificate(certificate, ports)
   },
 })
@@ -105,7 +121,7 @@ const renew = (device: string, key: keyof StoryKeys): Step => ({
     const csr = parseCsr((await makeCsr({ key: outside.keys[key], subject: device, san: san(device) })).der)
     await confirmCertificate(client, ports)
     const certificate = await renewCertificate({ client, label: null, csr }, ports)
-    take(device, certificate, outside)
+    remember(outside, { what: 'certificate', device, certificate })
     await deliverCertificate(certificate, ports)
   },
 })
@@ -115,7 +131,7 @@ const revoke = (device: string): Step => ({
   async run({ ports, outside }) {
     const key = held(device, outside)
     await revokeCertificate({ key, reason: 'keyCompromise' }, ports)
-    outside.revoked.push(key.serial)
+    remember(outside, { what: 'revocation', serial: key.serial })
   },
 })
 

@@ -4,7 +4,7 @@ import type { Connection } from './connection.ts'
 import { damageOf, isUnreadable } from './errors.ts'
 
 /**
- * What a restored database takes over from the one that it replaces. `main` is the restored one, `gone` the replaced one.
+ * What a restored database takes over from the one that it replaces: `main` is the restored, `gone` the replaced one.
  * Rules: what only `gone` knows comes in; where both know a record, what can only ever grow or end (a revocation, a
  * retirement, a use, a CRL number, a cursor) stands as far as either has got.
  */
@@ -172,8 +172,8 @@ const revokeCertificates = `UPDATE main.certificate SET state = 'revoked', next_
   WHERE state <> 'revoked' AND (authority, serial) IN (SELECT authority, serial FROM main.revocation)`
 
 /**
- * What `statement` changed, or what of `gone` it could not read; then it changed nothing. There is no transaction around it:
- * within one, SQLite takes no more writes after it has met damage.
+ * What `statement` changed, or what of `gone` it could not read; then it changed nothing. There is no transaction around
+ * it: within one, SQLite takes no more writes after it has met damage.
  */
 function attempt(statement: () => number): { changed: number } | { damage: string } {
   try {
@@ -202,7 +202,7 @@ function salvage(connection: Connection, insert: string, select: string, key: re
   return changed
 }
 
-/** Takes over into `restored` what the database in the file `replaced` knows beyond it. Both have the same migrations. */
+/** Takes over into `restored` what the database in the file `replaced` knows beyond it; of the same migrations, both. */
 export function carryOver(
   restored: Connection,
   replaced: string,

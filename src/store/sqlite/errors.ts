@@ -15,7 +15,8 @@ const unavailable: Record<number, string> = {
 }
 
 /**
- * The one place where SQLite's and the file system's errors become ours. `file` is the database as its operator knows it.
+ * The one place where SQLite's and the file system's errors become ours. `file` is the database as its operator knows
+ * it.
  * What is no such error comes back as it is.
  */
 export function translateError(error: unknown, file: string): unknown {

@@ -20,7 +20,7 @@ export interface GroupCommit<Tx> {
   close(): Promise<void>
 }
 
-/** The SQL of one transaction. It dies with it, and with its first error: what follows on a half-done write is worse. */
+/** The SQL of one transaction. It ends with it, and with its first error: to go on after half a write is worse. */
 function transactionSql(connection: Connection): { sql: Sql; end: () => void; failure: () => unknown } {
   let open = true
   let failure: unknown
@@ -59,7 +59,7 @@ export function groupCommit<Tx>(connection: Connection, writes: (sql: Sql) => Tx
   let pump: Promise<void> | null = null
   let closed = false
 
-  /** Runs it and tells how to answer its caller once the group's commit is durable. A failure has undone its own writes. */
+  /** Runs it and tells how to answer its caller once the group's commit is durable. A failure undoes its own writes. */
   async function runMember(member: Member<Tx>): Promise<() => void> {
     const { sql, end, failure } = transactionSql(connection)
     try {
@@ -104,7 +104,7 @@ export function groupCommit<Tx>(connection: Connection, writes: (sql: Sql) => Tx
     while (waiting.length > 0) {
       // One turn of the event loop: everything that arrives in it shares the commit.
       await new Promise((resolve) => setImmediate(resolve))
-      // What it can still throw is a failed ROLLBACK: its members know already, and the next BEGIN will tell the others.
+      // What it can still throw is a failed ROLLBACK: its members know already, and the next BEGIN tells the others.
       await commitGroup(waiting.splice(0, largestGroup)).catch(() => undefined)
     }
     pump = null

@@ -7,7 +7,7 @@ import { damaged } from './errors.ts'
 /** 'EVLF', written by the first migration into the header of the file. */
 const applicationId = 0x45564c46
 
-/** Throws unless the database is Everleaf's: `damaged` where its schema cannot be read, `configuration` where it is another's. */
+/** Throws unless the database is Everleaf's: `damaged` where it has no schema left, `configuration` where it is another's. */
 function refuseForeign(connection: Connection, file: string): void {
   const found = connection.get<{ application_id: number }>('PRAGMA application_id')?.application_id
   const tables = connection.get<{ total: number }>('SELECT count(*) AS total FROM sqlite_schema')?.total ?? 0

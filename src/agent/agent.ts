@@ -114,7 +114,7 @@ export const currentPair = ({ place, log }: World): Pair | null => {
 /** Notes a failure, for status and for the next check-in. */
 export const noteFailure = (agent: Agent, error: unknown, retryAt: number | null): void =>
   agent.remember({
-    lastError: { time: agent.time.now(), code: codeOf(error), message: printable(reasonOf(error), 1000) },
+    lastError: { time: agent.time.now(), code: codeOf(error), message: printable(reasonOf(error), 1000), told: false },
     failures: agent.memory().failures + 1,
     retryAt,
   })

@@ -16,12 +16,6 @@ export interface Contact {
   trustAnchors: string | null
 }
 
-/** The newest failure that the server was not told yet. */
-const untold = (agent: Agent): string | null => {
-  const { lastError, lastContact } = agent.memory()
-  return lastError !== null && lastError.time >= (lastContact ?? 0) ? lastError.message : null
-}
-
 const raiseFloor = (agent: Agent, peer: readonly AgentCertificate[]): void => {
   const [server] = peer
   if (server !== undefined) agent.time.raise(server.notBefore)
@@ -29,17 +23,19 @@ const raiseFloor = (agent: Agent, peer: readonly AgentCertificate[]): void => {
 
 const sayHello = async (agent: Agent, pair: Pair): Promise<Contact> => {
   const endpoint = agent.endpoint(pair)
+  const { lastError } = agent.memory()
   const answer = await checkIn(endpoint, {
     agent: agentVersion,
     time: isoTime(agent.clock.now()),
     trustAnchors: agent.memory().trustAnchors,
     crl: null,
-    error: untold(agent),
+    error: lastError === null || lastError.told ? null : lastError.message,
   })
   raiseFloor(agent, endpoint.session.peer())
   const { now, at, keys } = answer.renew
   const hint = { certificate: pair.leaf.fingerprint, now, at: Date.parse(at), keys }
-  agent.remember({ hint, plain: false, lastContact: agent.time.now() })
+  const told = lastError === null ? null : { ...lastError, told: true }
+  agent.remember({ hint, plain: false, lastContact: agent.time.now(), lastError: told })
   return { proof: 'check-in', trustAnchors: answer.trustAnchors }
 }
 

@@ -24,7 +24,8 @@ export interface Memory {
   /** The server has no check-in: a plain EST server. */
   plain: boolean
   lastContact: number | null
-  lastError: { time: number; code: AgentErrorCode; message: string } | null
+  /** `told`: the server has heard of it. */
+  lastError: { time: number; code: AgentErrorCode; message: string; told: boolean } | null
   /** Failures in a row. */
   failures: number
   /** No try before this instant. */
@@ -56,10 +57,10 @@ const parseHint = (value: unknown): Hint | null => {
 
 const parseLastError = (value: unknown): Memory['lastError'] => {
   if (typeof value !== 'object' || value === null) return null
-  const { time, code, message } = value as Record<string, unknown>
+  const { time, code, message, told } = value as Record<string, unknown>
   const when = instant(time)
   if (when === null || typeof code !== 'string' || typeof message !== 'string') return null
-  return { time: when, code: code as AgentErrorCode, message }
+  return { time: when, code: code as AgentErrorCode, message, told: told === true }
 }
 
 /** Reads field by field and forgets what is not as expected: notes are worth no failure. */

@@ -3,7 +3,7 @@ import { EverleafError, isEverleafError } from '../errors.ts'
 import type { CrlRecord, Decision, Instant, Revocation } from '../model.ts'
 import { type ParsedCrl, parseCrl, verifyCrl } from '../pki/crl.ts'
 import { sha256Hex } from '../pki/digest.ts'
-import { crlFreshness, mayDropEntry, nextCrlNumber } from '../policy/crl.ts'
+import { crlFreshness, dropsBefore, mayDropEntry, nextCrlNumber, nextUpdateOf } from '../policy/crl.ts'
 import { backdated, expiryOf } from '../policy/slot.ts'
 import type { Artefact } from '../publication/publication.ts'
 import { adoptLiveCrl, type CrlShard, crlPublishedEvent, crlRecordOf } from './adopt-crl.ts'
@@ -29,16 +29,18 @@ export const publishCrl = async (
   if (live !== null) await adoptLiveCrl({ live, authority, shard }, store, now)
   const record = await store.crls.get(id, shard)
   const unpublished = await store.revocations.countUnpublished(id, shard)
-  const decision = crlFreshness({ record, live, unpublished, refresh: settings.crl.refresh, force, now }) // decide
+  const isDescribed = artefact?.manifest != null
+  const { refresh } = settings.crl
+  const decision = crlFreshness({ record, live, isDescribed, unpublished, refresh, force, now }) // decide
   if (decision.act === 'leave') return decision
   await tellStale({ authority: id, shard, record }, store, now)
   const highWater = (await publication.manifest(crlKey(id, shard)))?.version ?? null
   const known = [record?.number ?? null, live?.number ?? null, highWater === null ? null : BigInt(highWater)]
-  const { mark, chunks } = await store.revocations.forCrl(id, shard, record?.thisUpdate ?? null)
+  const { mark, chunks } = await store.revocations.forCrl(id, shard, record && dropsBefore(record.thisUpdate, now))
   const revocations = await collect(chunks)
   try {
-    const next = await sign(authority, { revocations, number: nextCrlNumber(known, now), now }, settings) // act
-    await refuseUnsafe(next, { live, authority, revocations }, store)
+    const next = await sign(authority, { revocations, number: nextCrlNumber(known, now), record, now }, settings) // act
+    await refuseUnsafe(next, { live, authority, revocations, now }, store)
     const dropped = Math.min(record?.thisUpdate ?? 0, now - settings.retention.certificates)
     const published = { authority: id, shard, next, reason: decision.reason, mark, dropped, now }
     await put(published, artefact?.version ?? null, publication)
@@ -77,7 +79,12 @@ const collect = async (chunks: AsyncIterable<Revocation[]>): Promise<Revocation[
 
 const sign = async (
   authority: Authority,
-  { revocations, number, now }: { revocations: Revocation[]; number: bigint; now: Instant },
+  {
+    revocations,
+    number,
+    record,
+    now,
+  }: { revocations: Revocation[]; number: bigint; record: CrlRecord | null; now: Instant },
   settings: Ports['settings'],
 ): Promise<ParsedCrl> => {
   const { crlSigner, certificate, id } = authority
@@ -86,7 +93,7 @@ const sign = async (
   const der = await crlSigner.signCrl({
     number,
     thisUpdate: backdated(now, validity),
-    nextUpdate: expiryOf(now, validity, certificate.notAfter),
+    nextUpdate: nextUpdateOf(record, now, expiryOf(now, validity, certificate.notAfter)),
     entries: revocations,
   })
   return parseCrl(der)
@@ -94,7 +101,12 @@ const sign = async (
 
 const refuseUnsafe = async (
   next: ParsedCrl,
-  { live, authority, revocations }: { live: ParsedCrl | null; authority: Authority; revocations: Revocation[] },
+  {
+    live,
+    authority,
+    revocations,
+    now,
+  }: { live: ParsedCrl | null; authority: Authority; revocations: Revocation[]; now: Instant },
   store: Ports['store'],
 ): Promise<void> => {
   const refuse = (message: string) => new EverleafError('refused', `CRL ${next.number} of ${authority.id}: ${message}`)
@@ -108,7 +120,7 @@ const refuseUnsafe = async (
   for (const { serial } of live.entries()) {
     if (present.has(serial)) continue
     const revocation = await store.revocations.get({ authority: authority.id, serial })
-    if (!mayDropEntry(live.thisUpdate, revocation?.notAfter ?? null))
+    if (!mayDropEntry(live.thisUpdate, revocation?.notAfter ?? null, now))
       throw refuse(`serial ${serial} is in the live CRL ${live.number} and missing here before one CRL past its expiry`)
   }
 }

@@ -5,6 +5,8 @@ export interface CrlFacts {
   record: CrlRecord | null
   /** The CRL that is live, verified as ours; null: none that can be read. */
   live: { number: bigint; nextUpdate: Instant } | null
+  /** Whether the manifest beside the live one fits it. */
+  isDescribed: boolean
   /** Revocations that no published CRL holds yet. */
   unpublished: number
   /** A CRL is rebuilt at least this often. */
@@ -13,11 +15,20 @@ export interface CrlFacts {
   now: Instant
 }
 
-export type CrlReason = 'first' | 'missing' | 'adopted' | 'revocations' | 'aged' | 'forced' | 'fresh'
+export type CrlReason =
+  | 'first'
+  | 'missing'
+  | 'adopted'
+  | 'revocations'
+  | 'aged'
+  | 'clock-behind'
+  | 'cut-off'
+  | 'forced'
+  | 'fresh'
 
 /** Whether a shard needs a new CRL now. */
 export const crlFreshness = (facts: CrlFacts): Decision<'publish' | 'leave', CrlReason> => {
-  const { record, live, unpublished, refresh, force, now } = facts
+  const { record, live, isDescribed, unpublished, refresh, force, now } = facts
   const publish = (reason: CrlReason, message: string) => ({ act: 'publish' as const, reason, message })
   if (live === null && record === null) return publish('first', 'nothing was published yet')
   if (live === null)
@@ -27,6 +38,13 @@ export const crlFreshness = (facts: CrlFacts): Decision<'publish' | 'leave', Crl
   if (unpublished > 0) return publish('revocations', `${unpublished} revocations are not in CRL ${live.number}`)
   if (now >= record.thisUpdate + refresh)
     return publish('aged', `CRL ${live.number} is of ${new Date(record.thisUpdate).toISOString()}`)
+  if (now < record.thisUpdate)
+    return publish(
+      'clock-behind',
+      `CRL ${live.number} is of ${new Date(record.thisUpdate).toISOString()}, which is still to come: readers would refuse it`,
+    )
+  if (!isDescribed)
+    return publish('cut-off', `CRL ${live.number} lacks its manifest, so it looks like a damaged one to its readers`)
   if (force) return publish('forced', 'asked for')
   return { act: 'leave', reason: 'fresh', message: `CRL ${live.number} holds every revocation` }
 }
@@ -39,8 +57,18 @@ export const nextCrlNumber = (known: ReadonlyArray<bigint | null>, now: Instant)
   known.reduce<bigint>((highest, number) => (number !== null && number >= highest ? number + 1n : highest), BigInt(now))
 
 /**
- * An entry may be missing from the next CRL only if the live one was issued after the certificate's expiry: then the live
- * one was the "one CRL past expiry" of RFC 5280 §3.3.
+ * What expired before this was in a CRL past its expiry and may be left out of the next (RFC 5280 §3.3). A previous CRL that
+ * is of a time still to come was made while the clock was ahead: what it left out may not have expired at all.
  */
-export const mayDropEntry = (liveThisUpdate: Instant, notAfter: Instant | null): boolean =>
-  notAfter !== null && notAfter < liveThisUpdate
+export const dropsBefore = (previousThisUpdate: Instant, now: Instant): Instant => Math.min(previousThisUpdate, now)
+
+/** An entry may be missing from the next CRL only if the live one was the "one CRL past expiry" of RFC 5280 §3.3. */
+export const mayDropEntry = (liveThisUpdate: Instant, notAfter: Instant | null, now: Instant): boolean =>
+  notAfter !== null && notAfter < dropsBefore(liveThisUpdate, now)
+
+/** Usually counted from now. While the clock is behind never earlier than promised before: it may be this clock that is wrong. */
+export const nextUpdateOf = (
+  previous: Pick<CrlRecord, 'thisUpdate' | 'nextUpdate'> | null,
+  now: Instant,
+  usual: Instant,
+): Instant => (previous !== null && now < previous.thisUpdate ? Math.max(usual, previous.nextUpdate) : usual)

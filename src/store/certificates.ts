@@ -38,7 +38,7 @@ const live = `state IN ('issued', 'delivered', 'confirmed')`
 const anyState = `state IN ('issued', 'delivered', 'confirmed', 'superseded', 'revoked', 'expired')`
 
 /** Certificates that one step of a filtered listing looks at. */
-const listStep = 5_000
+const listStep = 2_000
 
 const toCertificate = (row: Row): Certificate => ({
   authority: row.authority,
@@ -93,39 +93,55 @@ const toValues = (certificate: Certificate): SqlValue[] => [
   certificate.der,
 ]
 
-/** The filter's conditions after `(authority, serial) > ($1, $2)`, and all their values. */
-function conditions(filter: CertificateFilter, after: CertificateKey): { where: string; values: SqlValue[] } {
-  const terms = ['(authority, serial) > ($1, $2)']
-  const values: SqlValue[] = [after.authority, after.serial]
-  const add = (term: string, value: SqlValue | undefined) => {
-    if (value !== undefined) terms.push(`${term} $${values.push(value)}`)
+interface Walk {
+  /** Conditions that the index itself answers, after `(authority, serial) > ($1, $2)`. */
+  indexed: string[]
+  /** Conditions that each certificate on the way is looked at for. */
+  others: string[]
+  /** Of the indexed ones, then of the others. */
+  values: SqlValue[]
+}
+
+/** The index that a listing walks: a device's, that of one of the rarer states or sources, or that of all keys. */
+function walkFor({ device, state, source, expiresBefore }: CertificateFilter): Walk {
+  const walk: Walk = { indexed: [], others: [], values: [] }
+  const add = (terms: string[], term: string, value: SqlValue) => {
+    terms.push(term.replace('?', `$${walk.values.push(value) + 2}`))
   }
-  add('device =', filter.device)
-  add('state =', filter.state)
-  add('source =', filter.source)
-  add('not_after <', filter.expiresBefore)
-  return { where: terms.join(' AND '), values }
+  const rareState = device === undefined && state !== undefined && state !== 'issued' && state !== 'confirmed'
+  const rareSource = device === undefined && !rareState && source !== undefined && source !== 'issued'
+  if (device !== undefined) add(walk.indexed, 'device = ?', device)
+  if (rareState) add(walk.indexed, `state = ? AND state NOT IN ('issued', 'confirmed')`, state)
+  if (rareSource) add(walk.indexed, `source = ? AND source <> 'issued'`, source)
+  if (state !== undefined && !rareState) add(walk.others, 'state = ?', state)
+  if (source !== undefined && !rareSource) add(walk.others, 'source = ?', source)
+  if (expiresBefore !== undefined) add(walk.others, 'not_after < ?', expiresBefore)
+  return walk
 }
 
 /**
- * Walks the certificates in order of their key, `listStep` at a time. However rare the wanted ones are, no step is
- * long, and issuing pays for no index that only a listing would read.
+ * Walks an index in the order of the keys, `listStep` certificates at a time. However rare the wanted ones are, no step
+ * is long, and issuing pays for no index that only a listing would read.
  */
 async function list(sql: Sql, filter: CertificateFilter): Promise<Certificate[]> {
+  const { indexed, others, values } = walkFor(filter)
+  const beyond = ['(authority, serial) > ($1, $2)', ...indexed].join(' AND ')
+  const indexValues = values.slice(0, indexed.length)
+  const inSteps = others.length > 0 && filter.device === undefined
   const found: Row[] = []
-  const filtered = filter.device === undefined && (filter.state ?? filter.source ?? filter.expiresBefore) !== undefined
-  let after: CertificateKey = filter.after ?? { authority: '', serial: '' }
-  for (;;) {
-    const end = filtered
+  for (let after: CertificateKey = filter.after ?? { authority: '', serial: '' }; ; ) {
+    const from = [after.authority, after.serial]
+    const end = inSteps
       ? await sql.get<CertificateKey>(
-          `SELECT authority, serial FROM certificate WHERE (authority, serial) > ($1, $2) ${ordered} LIMIT 1 OFFSET $3`,
-          [after.authority, after.serial, listStep - 1],
+          `SELECT authority, serial FROM certificate WHERE ${beyond} ${ordered} LIMIT 1 OFFSET $${indexed.length + 3}`,
+          [...from, ...indexValues, listStep - 1],
         )
       : null
-    const { where, values } = conditions(filter, after)
-    const bound = end && `AND (authority, serial) <= ($${values.push(end.authority)}, $${values.push(end.serial)})`
-    const limit = `LIMIT $${values.push(filter.limit - found.length)}`
-    found.push(...(await sql.all<Row>(`${select} WHERE ${where} ${bound ?? ''} ${ordered} ${limit}`, values)))
+    const all = [...from, ...values]
+    const terms = [beyond, ...others]
+    if (end) terms.push(`(authority, serial) <= ($${all.push(end.authority)}, $${all.push(end.serial)})`)
+    const limit = `LIMIT $${all.push(filter.limit - found.length)}`
+    found.push(...(await sql.all<Row>(`${select} WHERE ${terms.join(' AND ')} ${ordered} ${limit}`, all)))
     if (!end || found.length >= filter.limit) return found.map(toCertificate)
     after = end
     await sql.pause()

@@ -1,7 +1,8 @@
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { World } from '../../src/agent/agent.ts'
 import { enrolAgent } from '../../src/agent/enrol.ts'
-import { loadJournal } from '../../src/agent/journal.ts'
+import { loadJournal, steps } from '../../src/agent/journal.ts'
 import { currentNumber } from '../../src/agent/pairs.ts'
 import { renewOnce } from '../../src/agent/renew.ts'
 import { round, settle } from '../../src/agent/round.ts'
@@ -83,14 +84,15 @@ describe('a power cut', () => {
     const rehearsal = origin.afterCut('everything')
     await until(whole, rehearsal, async () => renewOnce(openFrom(worldOn(rehearsal)), { force: false }))
     expect(server.certificates.map(({ state }) => state)).toEqual(['superseded', 'confirmed'])
-    const steps = whole.reached.filter((effect) => effect === `rename to ${directory}/journal.json`)
-    expect(steps).toHaveLength(7)
+    const noted = whole.reached.filter((effect) => effect === `rename to ${directory}/journal.json`)
+    expect(noted).toHaveLength(steps.length)
     expect(whole.reached).toContain('send /.well-known/est/simplereenroll')
     expect(whole.reached).toContain('answer /everleaf/v1/check-in')
     expect(whole.reached).toContain(`rename to ${directory}/current`)
     expect(whole.reached).toContain('hook ended')
     expect(whole.reached.length).toBeGreaterThan(60)
 
+    const found = new Set<string | undefined>()
     for (const { at, torn, survival } of cuts(whole.reached)) {
       const where = `cut at ${at} (${whole.reached[at]})${torn ? ', torn' : ''}, ${survival}`
       restore()
@@ -104,6 +106,7 @@ describe('a power cut', () => {
       const world = worldOn(disk)
       expect(inUse(world).leaf.subjectText, where).toBe('CN=device-1')
       const reachedBefore = loadJournal(disk, directory)?.step
+      found.add(reachedBefore)
 
       world.openSession = () => {
         throw new PowerCut('offline')
@@ -126,10 +129,35 @@ describe('a power cut', () => {
       const again = await round(openFrom(online), { forced: false })
       expect(again.renewed, where).toBe(false)
     }
+    expect([...found].sort()).toEqual([...steps].sort())
+  }, 300_000)
+
+  it('again and again, during the recovery too, still ends with exactly one more certificate', async () => {
+    server.certificates = []
+    server.token('token', 'device-1')
+    const origin = new PowerCutDisk()
+    await enrolOn(worldOn(origin))
+    const restore = server.snapshot()
+    const cutAnywhere = fc.record({ at: fc.nat(45), torn: fc.boolean(), survival: fc.constantFrom(...survivals) })
+    await fc.assert(
+      fc.asyncProperty(fc.array(cutAnywhere, { minLength: 2, maxLength: 10 }), async (series) => {
+        restore()
+        let disk = origin.afterCut('everything')
+        for (const { at, torn, survival } of series) {
+          const tried = disk
+          await until(new Fuse(at, torn), tried, async () => renewOnce(openFrom(worldOn(tried)), { force: false }))
+          disk = tried.afterCut(survival)
+          inUse(worldOn(disk))
+        }
+        await renewOnce(openFrom(worldOn(disk)), { force: false })
+        expect(server.certificates.map(({ state }) => state)).toEqual(['superseded', 'confirmed'])
+        expect(inUse(worldOn(disk)).leaf.fingerprint).toBe(server.certificates[1]?.fingerprint)
+      }),
+      { numRuns: 60 },
+    )
   }, 300_000)
 
   it('at any effect of an enrolment costs nothing: the same token ends with exactly one certificate', async () => {
-    server.snapshot()
     server.certificates = []
     server.token('token', 'device-1')
     const restore = server.snapshot()

@@ -1,29 +1,356 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { AgentError } from '../../src/agent/error.ts'
+import { loadJournal } from '../../src/agent/journal.ts'
 import { renewOnce } from '../../src/agent/renew.ts'
-import { enrolled, inUse, makeWorld, openFrom, startServer } from './setup.ts'
+import { settle } from '../../src/agent/round.ts'
+import { flyingClock } from '../fakes/agent-clock.ts'
+import type { DeviceServer, Fault, Operation } from '../fakes/device-server.ts'
+import { makeAuthority } from '../support/certificates.ts'
+import { enrolled, inUse, makeWorld, openFrom, startServer, type TestWorld } from './setup.ts'
+
+const renew = (world: TestWorld) => renewOnce(openFrom(world), { force: true })
+/** What a timer does: goes on with what is in progress, begins nothing that is not due. */
+const goOn = (world: TestWorld) => renewOnce(openFrom(world), { force: false })
+const stepOf = ({ place }: TestWorld) => loadJournal(place.disk, place.directory)?.step
+const states = (server: DeviceServer) => server.certificates.map(({ state }) => state)
 
 describe('a renewal', () => {
   it('ends with a new certificate in use, confirmed at the server, and the one before it superseded', async () => {
     const server = await startServer()
     const world = makeWorld()
     const { pair: first } = await enrolled(server, world)
-    const { renewed } = await renewOnce(openFrom(world), { force: true })
-    expect(renewed).toBe(true)
+    expect(await renew(world)).toMatchObject({ renewed: true })
     expect(inUse(world).leaf.fingerprint).not.toBe(first.leaf.fingerprint)
-    expect(server.certificates.map(({ state }) => state)).toEqual(['superseded', 'confirmed'])
-    expect(world.messages.filter((message) => /^[a-z-]+$/.test(message)).slice(-7)).toEqual([
-      'key-written',
-      'requested',
-      'received',
-      'proven',
-      'switched',
-      'hooked',
-      'confirmed',
-    ])
-    const key = join(world.place.directory, 'current', 'key.pem')
-    expect(statSync(key).mode & 0o777).toBe(0o600)
-    expect(readFileSync(join(world.place.directory, 'current', 'chain.pem'), 'utf8').match(/BEGIN/g)).toHaveLength(2)
+    expect(inUse(world).keyPem).not.toBe(first.keyPem)
+    expect(states(server)).toEqual(['superseded', 'confirmed'])
+    const steps = ['key-written', 'requested', 'received', 'proven', 'switched', 'hooked', 'confirmed']
+    expect(world.messages.filter((message) => steps.includes(message)).slice(-7)).toEqual(steps)
+    const current = join(world.place.directory, 'current')
+    expect(statSync(join(current, 'key.pem')).mode & 0o777).toBe(0o600)
+    expect(readFileSync(join(current, 'chain.pem'), 'utf8').match(/BEGIN/g)).toHaveLength(2)
+  })
+
+  it('keeps the previous pair and no older one', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world)
+    for (let count = 0; count < 3; count += 1) await renew(world)
+    expect(readdirSync(join(world.place.directory, 'pairs')).sort()).toEqual(['3', '4'])
+  })
+
+  it('is not begun before it is due', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world)
+    expect(await goOn(world)).toMatchObject({ renewed: false, verdict: { act: 'wait', reason: 'hint' } })
+    expect(server.certificates).toHaveLength(1)
+  })
+
+  it('is begun when the server says so', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world)
+    server.hint = ({ predecessor, notAfter }) => ({ now: predecessor === null, at: notAfter - 1, keys: 'rekey' })
+    expect(await goOn(world)).toMatchObject({ renewed: true, verdict: { reason: 'told' } })
+  })
+
+  it('keeps the key where the policy is to reuse it', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    const { pair: first } = await enrolled(server, world)
+    server.hint = ({ predecessor, notAfter }) => ({ now: predecessor === null, at: notAfter - 1, keys: 'reuse' })
+    await goOn(world)
+    expect(inUse(world).keyPem).toBe(first.keyPem)
+    expect(inUse(world).leaf.fingerprint).not.toBe(first.leaf.fingerprint)
+  })
+
+  it('works with a plain EST server: proven by a handshake, due at two thirds of life', async () => {
+    const clock = flyingClock()
+    const server = await startServer({ plain: true, now: () => clock.now() })
+    const world = makeWorld({ clock })
+    await enrolled(server, world)
+    expect(await goOn(world)).toMatchObject({ renewed: false, verdict: { reason: 'two-thirds' } })
+    clock.advance(server.life * 0.75)
+    expect(await goOn(world)).toMatchObject({ renewed: true, verdict: { reason: 'two-thirds' } })
+    expect(loadJournal(world.place.disk, world.place.directory)).toMatchObject({
+      step: 'confirmed',
+      proof: 'handshake',
+    })
+    expect(server.certificates).toHaveLength(2)
+  })
+
+  it('is tried with a certificate that has ended, straight at simplereenroll', async () => {
+    const clock = flyingClock()
+    const server = await startServer({ now: () => clock.now() })
+    const world = makeWorld({ clock })
+    await enrolled(server, world)
+    clock.advance(server.life + 3_600_000)
+    server.calls = []
+    expect(await goOn(world)).toMatchObject({ renewed: true, verdict: { reason: 'expired' } })
+    expect(server.calls.map(({ operation }) => operation)).toEqual(['cacerts', 'simplereenroll', 'check-in'])
+  })
+})
+
+describe('a renewal that fails', () => {
+  const faults: [Operation, Fault, string][] = [
+    ['simplereenroll', 'drop', 'network'],
+    ['simplereenroll', 'drop answer', 'network'],
+    ['simplereenroll', 'cut', 'network'],
+    ['simplereenroll', 'garbage', 'answer'],
+    ['simplereenroll', 'huge', 'answer'],
+    ['simplereenroll', 'wrong certificate', 'untrusted'],
+    ['simplereenroll', { status: 503, retryAfter: '30' }, 'busy'],
+    ['simplereenroll', { status: 500 }, 'busy'],
+    ['simplereenroll', { status: 401 }, 'refused'],
+    ['simplereenroll', { status: 302 }, 'rejected'],
+    ['cacerts', 'drop answer', 'network'],
+    ['cacerts', 'garbage', 'answer'],
+    ['check-in', 'drop', 'network'],
+    ['check-in', 'drop answer', 'network'],
+    ['check-in', 'cut', 'network'],
+    ['check-in', 'garbage', 'answer'],
+    ['check-in', { status: 403 }, 'refused'],
+    ['check-in', { status: 502 }, 'busy'],
+  ]
+
+  it.each(faults)(
+    '(%s: %j) leaves the present pair alone and ends with one more certificate',
+    async (operation, fault, code) => {
+      const server = await startServer()
+      const world = makeWorld()
+      const { pair: first } = await enrolled(server, world)
+      server.fail(operation, fault)
+      await expect(renew(world)).rejects.toMatchObject({ code })
+      expect(inUse(world).leaf.fingerprint).toBe(first.leaf.fingerprint)
+      server.heal()
+      await renewOnce(openFrom(world), { force: stepOf(world) === 'confirmed' })
+      expect(states(server)).toEqual(['superseded', 'confirmed'])
+      expect(inUse(world).leaf.fingerprint).toBe(server.certificates[1]?.fingerprint)
+    },
+  )
+
+  it('says when the server wants it back', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world)
+    server.fail('simplereenroll', { status: 503, retryAfter: '30' })
+    await expect(renew(world)).rejects.toMatchObject({ retryAfter: 30_000 })
+    server.fail('simplereenroll', { status: 429, retryAfter: new Date(world.clock.now() + 90_000).toUTCString() })
+    const error = await goOn(world).catch((thrown: unknown) => thrown)
+    expect((error as AgentError).retryAfter).toBeGreaterThan(80_000)
+  })
+
+  it('tells the server at the next contact what went wrong', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world)
+    server.fail('simplereenroll', { status: 503 })
+    await expect(renew(world)).rejects.toThrow()
+    await goOn(world)
+    const errors = server.calls.filter(({ operation }) => operation === 'check-in').map(({ error }) => error)
+    expect(errors.at(-1)).toMatch(/simplereenroll: the server answered 503/)
+    await goOn(world)
+    expect(server.calls.at(-1)?.error).toBeNull()
+  })
+
+  it('gives a call that nobody answers its time and no more', async () => {
+    const server = await startServer({ life: 8_000 })
+    const world = makeWorld()
+    await enrolled(server, world)
+    server.fail('simplereenroll', 'never')
+    await expect(renew(world)).rejects.toThrow(/no answer within 2000 ms/)
+  })
+
+  it('waits for a slow answer', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world)
+    server.fail('simplereenroll', 'slow')
+    await renew(world)
+    expect(states(server)).toEqual(['superseded', 'confirmed'])
+  })
+
+  it('begins with another key after the request itself was rejected', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world)
+    server.fail('simplereenroll', { status: 400 })
+    await expect(renew(world)).rejects.toMatchObject({ code: 'rejected' })
+    const refused = readFileSync(join(world.place.directory, 'pairs/2/key.pem'), 'utf8')
+    expect(stepOf(world)).toBe('confirmed')
+    await renew(world)
+    expect(inUse(world).keyPem).not.toBe(refused)
+  })
+
+  it('begins with another key after the new pair was refused again and again', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world)
+    server.fail('check-in', { status: 403 }, 5)
+    await expect(renew(world)).rejects.toMatchObject({ code: 'refused' })
+    for (let count = 0; count < 4; count += 1) await expect(goOn(world)).rejects.toMatchObject({ code: 'refused' })
+    expect(stepOf(world)).toBe('confirmed')
+    expect(inUse(world).number).toBe(1)
+    await renew(world)
+    expect(inUse(world).number).toBeGreaterThan(2)
+    expect(server.certificates.at(-1)?.state).toBe('confirmed')
+  })
+
+  it('is refused to a revoked device, which deletes nothing', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    const { pair } = await enrolled(server, world)
+    server.revoke(pair.leaf.fingerprint)
+    await expect(renew(world)).rejects.toMatchObject({ code: 'refused' })
+    await expect(goOn(world)).rejects.toThrow(/revoked/)
+    expect(inUse(world).leaf.fingerprint).toBe(pair.leaf.fingerprint)
+  })
+
+  it('goes on without a check-in that is broken, once it is due', async () => {
+    const clock = flyingClock()
+    const server = await startServer({ now: () => clock.now() })
+    const world = makeWorld({ clock })
+    await enrolled(server, world)
+    clock.advance(server.life * 0.75)
+    server.fail('check-in', { status: 500 }, 3)
+    for (let count = 0; count < 3; count += 1) await expect(goOn(world)).rejects.toMatchObject({ code: 'busy' })
+    expect(server.certificates).toHaveLength(1)
+    expect(await goOn(world)).toMatchObject({ renewed: true })
+  })
+})
+
+describe('a renewal that was cut off', () => {
+  it('in the hook runs it again without a network', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world, { hook: ['reload'] })
+    world.onHook.run = () => Promise.reject(new AgentError('hook', 'cut'))
+    await expect(renew(world)).rejects.toMatchObject({ code: 'hook' })
+    world.onHook.run = async () => undefined
+    await server.stop()
+    expect(await settle(openFrom(world), { hook: 'now' })).toMatchObject({ step: 'confirmed' })
+    expect(world.hookCalls).toHaveLength(3)
+  })
+
+  it('before the proof, with the old certificate ended meanwhile: the received one is better than none', async () => {
+    const clock = flyingClock()
+    const server = await startServer({ now: () => clock.now() })
+    const world = makeWorld({ clock })
+    await enrolled(server, world)
+    clock.advance(server.life / 2)
+    server.fail('check-in', 'drop')
+    await expect(renew(world)).rejects.toMatchObject({ code: 'network' })
+    expect(await settle(openFrom(world), { hook: 'now' })).toMatchObject({ step: 'received' })
+    expect(inUse(world).number).toBe(1)
+    clock.advance(server.life / 2 + 60_000)
+    expect(await settle(openFrom(world), { hook: 'now' })).toMatchObject({ step: 'hooked', proof: null })
+    expect(inUse(world).number).toBe(2)
+    await goOn(world)
+    expect(stepOf(world)).toBe('confirmed')
+    expect(server.certificates[1]?.state).toBe('confirmed')
+  })
+
+  it('finds a damaged new chain and asks for the same certificate again', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world)
+    server.fail('check-in', 'drop')
+    await expect(renew(world)).rejects.toThrow()
+    const chain = join(world.place.directory, 'pairs/2/chain.pem')
+    writeFileSync(chain, readFileSync(chain, 'utf8').slice(0, 900))
+    await goOn(world)
+    expect(states(server)).toEqual(['superseded', 'confirmed'])
+  })
+
+  it('finds a lost new key and begins again', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world)
+    server.fail('simplereenroll', 'drop')
+    await expect(renew(world)).rejects.toThrow()
+    rmSync(join(world.place.directory, 'pairs/2/key.pem'))
+    await renew(world)
+    expect(states(server)).toEqual(['superseded', 'confirmed'])
+  })
+
+  it('finds a damaged journal and keeps the pair in use', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    const { pair } = await enrolled(server, world)
+    for (const text of ['', '{"step":', '[]', '{"step":"flown"}']) {
+      writeFileSync(join(world.place.directory, 'journal.json'), text)
+      await goOn(world)
+      expect(inUse(world).leaf.fingerprint).toBe(pair.leaf.fingerprint)
+    }
+    await renew(world)
+    expect(states(server)).toEqual(['superseded', 'confirmed'])
+  })
+})
+
+describe('a damaged pair in use', () => {
+  it('is replaced by the one before it', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world)
+    await renew(world)
+    rmSync(join(world.place.directory, 'pairs/2'), { recursive: true })
+    await expect(goOn(world)).rejects.toThrow(/superseded/)
+    expect(inUse(world).number).toBe(1)
+    expect(world.messages).toContain('the current pair is damaged; another one takes its place')
+  })
+})
+
+describe('trust anchors', () => {
+  const span = () => ({ notBefore: Date.now() - 1_000_000, notAfter: Date.now() + 1_000_000_000 })
+
+  it('follow the server by its tag, and the hook hears of it', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world, { hook: ['reload'] })
+    const next = makeAuthority({ name: 'Next Root', ...span() })
+    server.trustAnchors = { tag: 'tag-2', pem: server.root.pem + next.pem }
+    server.calls = []
+    await goOn(world)
+    const anchors = readFileSync(join(world.place.directory, 'trust-anchors.pem'), 'utf8')
+    expect(anchors).toBe(server.root.pem + next.pem)
+    expect(world.hookCalls).toHaveLength(2)
+    await goOn(world)
+    expect(server.calls.filter(({ operation }) => operation === 'trust-anchors')).toHaveLength(1)
+    expect(world.hookCalls).toHaveLength(2)
+  })
+
+  it('carry a device over a change of root', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world)
+    const next = makeAuthority({ name: 'Next Root', ...span() })
+    server.trustAnchors = { tag: 'both', pem: server.root.pem + next.pem }
+    await goOn(world)
+    server.present(next)
+    server.trustAnchors = { tag: 'next', pem: next.pem }
+    await goOn(world)
+    expect(readFileSync(join(world.place.directory, 'trust-anchors.pem'), 'utf8')).toBe(next.pem)
+    await goOn(world)
+  })
+
+  it('stay as they are when the offered ones would lock the device out, are none, or cannot be read', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world)
+    const stranger = makeAuthority({ name: 'Stranger', ...span() })
+    for (const [tag, pem] of [
+      ['a', stranger.pem],
+      ['b', ''],
+      ['c', server.root.pem.slice(0, 300)],
+      ['d', server.issuing.pem],
+    ] as const) {
+      server.trustAnchors = { tag, pem }
+      await expect(goOn(world)).rejects.toThrow()
+      expect(readFileSync(join(world.place.directory, 'trust-anchors.pem'), 'utf8')).toBe(server.root.pem)
+    }
+    await renew(world)
+    expect(states(server)).toEqual(['superseded', 'confirmed'])
   })
 })

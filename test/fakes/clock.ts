@@ -67,9 +67,10 @@ export const fakeClock = (start: Instant = Date.UTC(2027, 0, 1)): FakeClock => {
           asleep.delete(sleeper)
           signal?.removeEventListener('abort', onAbort)
         }
+        // Whole milliseconds, as every real clock gives them.
         const sleeper: Sleeper = {
-          deadline: now + duration,
-          end: elapsed + duration,
+          deadline: now + Math.ceil(duration),
+          end: elapsed + Math.ceil(duration),
           wake: () => {
             leave()
             resolve()

@@ -13,7 +13,10 @@ import { createTrap } from './trap.ts'
 const [directory = '', now = '', chosen = ''] = process.argv.slice(2)
 
 const tell = (line: object): void => {
-  writeSync(1, `${JSON.stringify(line, (_, value) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value))}\n`)
+  writeSync(
+    1,
+    `${JSON.stringify(line, (_, value) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value))}\n`,
+  )
 }
 
 const trap = createTrap({ strike: () => process.kill(process.pid, 'SIGKILL'), writes: false })
@@ -26,7 +29,7 @@ const files: typeof realFileSystem = {
   },
 }
 
-const place = await openPlace({ directory, now: Number(now), seed: Number(chosen) + 1, wrap: trap.wrap, files })
+const place = await openPlace({ directory, now: Number(now), seed: 1, wrap: trap.wrap, files })
 const keys = readKeys(readFileSync(join(directory, 'keys.json'), 'utf8'))
 const outside = { ...newOutside(keys), hears: tell }
 trap.arm(Number(chosen))

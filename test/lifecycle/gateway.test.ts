@@ -161,7 +161,7 @@ describe('a gateway that fails', () => {
     gateway.up()
     await world.pass(600_000, 10_000)
     expect(enforcedSerials()).toEqual([serial])
-    expect(await recorded()).toMatchObject({ state: 'current' })
+    expect(await recorded()).toMatchObject({ state: 'current', message: '' })
   })
 
   test('one that cannot take so large a CRL keeps the one it has, and is told of', async () => {

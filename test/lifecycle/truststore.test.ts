@@ -80,9 +80,13 @@ describe('the truststore is published', () => {
   })
 
   test('with an incoming and a retiring anchor too, since certificates of both are in use', async () => {
-    for (const state of ['incoming', 'retiring'] as const) await setState(await addPartner(state), state)
-    await publish()
-    expect((await live()).anchors).toEqual(expect.arrayContaining(['CN=incoming', 'CN=retiring']))
+    for (const state of ['incoming', 'retiring'] as const) {
+      await setState(await addPartner('Partner'), state)
+      await publish()
+      expect((await live()).anchors).toContain('CN=Partner')
+      for (const { fingerprint, source } of await world.ports.store.anchors.list())
+        if (source === 'partner') await setState(fingerprint, 'retired')
+    }
   })
 
   test('again when asked for, under a new version', async () => {
@@ -115,15 +119,16 @@ describe('what is published is mended', () => {
     expect((await live()).anchors).not.toContain('CN=Intruder')
   })
 
-  test('after a crash between putting it and recording it, under a larger version', async () => {
+  test('after a crash between putting it and recording it, by recording it: versions have no gap', async () => {
     const { store } = world.ports
     const dying = { ...store, transaction: () => Promise.reject(new Error('the process died')) }
     await expect(publishTruststore({}, { ...world.ports, store: dying })).rejects.toThrow('died')
     expect((await live()).version).toBe('1')
     await publish()
-    expect((await live()).version).toBe('2')
-    expect(await store.truststores.latest()).toMatchObject({ version: 2 })
+    expect((await live()).version).toBe('1')
+    expect(await store.truststores.latest()).toMatchObject({ version: 1 })
     expect(await publish()).toMatchObject({ act: 'leave' })
+    expect(await types()).toEqual(['Truststore Published'])
   })
 })
 
@@ -142,6 +147,7 @@ describe('a restored store', () => {
     const ports = await restore(async () => {
       await publish({ force: true })
       await publish({ force: true })
+      await writeFile(file(), 'damaged too')
     })
     expect(await publishTruststore({}, ports)).toMatchObject({ act: 'publish', reason: 'restored' })
     expect((await live()).version).toBe('4')

@@ -4,7 +4,7 @@ import { readMigrations } from '../../src/store/migrations.ts'
 import type { Sql, SqlValue } from '../../src/store/sql.ts'
 import { Connection } from '../../src/store/sqlite/connection.ts'
 import { migrate } from '../../src/store/sqlite/migrate.ts'
-import type { Writes } from '../../src/store/store.ts'
+import type { CertificateFilter, Writes } from '../../src/store/store.ts'
 import * as records from '../support/records.ts'
 
 /** Tables of a few rows, of which all are wanted. */
@@ -64,8 +64,9 @@ async function useEverything(): Promise<void> {
   await tx.tokens.use(token.hash, 1)
   await tx.tokens.prune(1)
   await tx.certificates.insert(certificate)
-  // More than one step of a filtered listing.
-  for (let index = 0; index < 5_001; index++) await tx.certificates.insert(records.certificate({ state: 'confirmed' }))
+  // More than one step of every filtered listing.
+  for (const change of [{ state: 'confirmed' }, { state: 'superseded', source: 'partner' }] as const)
+    for (let index = 0; index < 2_001; index++) await tx.certificates.insert(records.certificate(change))
   await tx.certificates.get(key)
   for (const filter of [
     {},
@@ -178,14 +179,24 @@ it('finds what is due in the index of what may still fall due', () => {
   }
 })
 
-it('walks a filtered listing in steps with an end, and lists a device from its own index', () => {
-  const plans = [...statements]
-    .filter(([, name]) => name === 'certificates.list')
-    .map(([text]) => [text, planOf(text)] as const)
-  const bounded = plans.filter(([text]) => text.includes('(authority, serial) <= '))
-  const ofDevice = plans.filter(([text]) => text.includes('device = '))
-  expect(bounded).not.toEqual([])
-  expect(ofDevice).not.toEqual([])
-  for (const [, plan] of bounded) expect(plan).toEqual([expect.stringMatching(/_by_key \(.*>.*<.*\)$/)])
-  for (const [, plan] of ofDevice) expect(plan[0]).toMatch(/INDEX certificate_by_device \(device=\?/)
+it('walks a listing in steps with an end, each along the index that fits it', async () => {
+  const plansOf = async (filter: Partial<CertificateFilter>) => {
+    statements.clear()
+    await tx.certificates.list({ ...filter, limit: 10_000 })
+    return [...statements.keys()].flatMap(planOf)
+  }
+  const between = (index: string) => expect.stringMatching(new RegExp(`INDEX ${index} \\(.*\\(authority,serial\\)>.*<`))
+  expect(await plansOf({ state: 'issued' })).toContainEqual(between('certificate_by_key'))
+  expect(await plansOf({ expiresBefore: 1 })).toContainEqual(between('certificate_by_key'))
+  expect(await plansOf({ state: 'superseded', expiresBefore: 1 })).toContainEqual(between('certificate_by_state'))
+  expect(await plansOf({ state: 'superseded', source: 'partner' })).toContainEqual(between('certificate_by_state'))
+  expect(await plansOf({ source: 'partner', expiresBefore: 1 })).toContainEqual(between('certificate_by_source'))
+  expect(await plansOf({ source: 'partner', state: 'confirmed' })).toContainEqual(between('certificate_by_source'))
+  const ofOneIndex = (index: string) => [
+    expect.stringMatching(new RegExp(`^SEARCH certificate USING INDEX ${index} \\(`)),
+  ]
+  expect(await plansOf({ state: 'revoked' })).toEqual(ofOneIndex('certificate_by_state'))
+  expect(await plansOf({ source: 'listener' })).toEqual(ofOneIndex('certificate_by_source'))
+  expect(await plansOf({})).toEqual(ofOneIndex('certificate_by_key'))
+  expect((await plansOf({ device: 'sensor-1', state: 'issued' }))[0]).toMatch(/INDEX certificate_by_device \(device=/)
 })

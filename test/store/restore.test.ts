@@ -128,6 +128,7 @@ describe('a database that cannot be read', () => {
     expect(carried.certificates).toBeLessThan(400)
     await folder.with(async (store) => {
       expect(await store.revocations.countUnpublished('issuing-g1', 0)).toBe(400)
+      for (const end of [many.at(0), many.at(-1)]) expect(end && (await store.certificates.get(end))).toEqual(end)
       expect((await store.certificates.count()).revoked).toBe(carried.certificates)
       expect(await store.certificates.list({ state: 'revoked', limit: 1_000 })).toHaveLength(carried.certificates ?? 0)
     })

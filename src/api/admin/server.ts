@@ -46,7 +46,7 @@ export const createAdminServer = (options: AdminServerOptions): HttpListener => 
     },
     frameworkErrors: (error, _request, reply) => answerProblem(error, reply, options.ports),
     clientErrorHandler: (error, socket) => {
-      answerClientError(error, socket as Socket, undefined)
+      answerClientError(error, socket as Socket, false)
     },
   }).withTypeProvider<ZodTypeProvider>()
   app.removeContentTypeParser('text/plain')

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { titleOf } from '../problem.ts'
 
@@ -18,17 +17,14 @@ const messages: Record<number, string> = {
   431: 'the head of the request is too large',
 }
 
-/**
- * Answers what the HTTP parser refused and ends the connection. `current` is the answer that is being made on it:
- * once its head is out, nothing may be mixed in.
- */
+/** Answers what the HTTP parser refused and ends the connection. `isAnswering`: it carries another answer, into which nothing may be mixed. */
 export const answerClientError = (
   error: NodeJS.ErrnoException,
   socket: Duplex,
-  current: ServerResponse | undefined,
+  isAnswering: boolean,
 ): number | null => {
   const isHttp = error.code?.startsWith('HPE_') || error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-  if (!isHttp || !socket.writable || current?.headersSent) {
+  if (!isHttp || !socket.writable || isAnswering) {
     socket.destroy()
     return null
   }

@@ -17,6 +17,8 @@ export interface HttpLimits {
   /** Size of a request's head. */
   headBytes: number
   connections: number
+  /** Requests of one connection that are answered at a time: each holds memory, and hardly a client sends one ahead of an answer. */
+  pipelined: number
   /** Many devices may share one address behind a NAT: generous. */
   connectionsPerAddress: number
 }
@@ -30,5 +32,6 @@ export const httpLimits: HttpLimits = {
   checkInterval: 1_000,
   headBytes: 8_192,
   connections: 10_000,
+  pipelined: 16,
   connectionsPerAddress: 2_000,
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../clock/clock.ts'
 import { EverleafError, messageOf } from '../../errors.ts'
@@ -39,10 +39,23 @@ export interface HttpListenerOptions {
 
 const noTunnel = 'HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
 
+/**
+ * Node has let go of this socket: an error that nobody listens for would end the process, and none of the server's deadlines
+ * holds. While an earlier request is being answered nothing may be mixed in.
+ */
+const refuseTunnel = (socket: Socket, isAnswering: boolean, { keepAliveTimeout }: HttpLimits): void => {
+  const end = (): void => {
+    socket.destroy()
+  }
+  socket.on('error', end).setTimeout(keepAliveTimeout, end)
+  if (isAnswering) end()
+  else socket.end(noTunnel, end)
+}
+
 /** Puts `answer` behind a server with deadlines, limits, an access log and an orderly end. */
 export const httpListener = ({ name, server, answer, clock, log, limits }: HttpListenerOptions): HttpListener => {
   const connections = trackConnections(server, limits)
-  const current = new WeakMap<Duplex, ServerResponse>()
+  const unfinished = new WeakMap<Duplex, Set<ServerResponse>>()
   const running = new Set<Promise<void>>()
   let closing = false
 
@@ -55,7 +68,6 @@ export const httpListener = ({ name, server, answer, clock, log, limits }: HttpL
     const started = clock.now()
     const remote = request.socket.remoteAddress
     const facts: Record<string, unknown> = {}
-    current.set(request.socket, response)
     const flushed = new Promise<boolean>((resolve) => {
       response.once('finish', () => resolve(true))
       response.once('close', () => resolve(false))
@@ -78,21 +90,40 @@ export const httpListener = ({ name, server, answer, clock, log, limits }: HttpL
     else log.info({ ...fields, ...facts }, 'request')
   }
 
+  const unfinishedOn = (socket: Duplex): Set<ServerResponse> => {
+    const known = unfinished.get(socket) ?? new Set()
+    unfinished.set(socket, known)
+    return known
+  }
+
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const waiting = unfinishedOn(request.socket)
+    if (waiting.size >= limits.pipelined) {
+      // Node hands over the rest of what it has read, too: told once.
+      if (!request.socket.destroyed) log.info({ listener: name, reason: 'pipelined' }, 'request refused')
+      request.socket.destroy()
+      return
+    }
+    waiting.add(response)
     const job = serve(request, response)
       .catch((error) => {
         log.error({ listener: name, error: messageOf(error) }, 'request failed after its answer')
         response.destroy()
       })
-      .finally(() => running.delete(job))
+      .finally(() => {
+        waiting.delete(response)
+        running.delete(job)
+      })
     running.add(job)
   }
   server.on('request', onRequest)
   server.on('checkContinue', onRequest)
   server.on('checkExpectation', onRequest)
-  server.on('connect', (_request, socket: Duplex) => socket.end(noTunnel, () => socket.destroy()))
+  server.on('connect', (_request, socket: Socket) => refuseTunnel(socket, unfinishedOn(socket).size > 0, limits))
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    const status = answerClientError(error, socket, current.get(socket))
+    const answers = [...unfinishedOn(socket)]
+    const isAnswering = answers.length > 1 || answers.some(({ headersSent }) => headersSent)
+    const status = answerClientError(error, socket, isAnswering)
     if (error.code !== 'ECONNRESET') log.info({ listener: name, status, reason: error.code }, 'request refused')
   })
 

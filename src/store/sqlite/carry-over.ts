@@ -21,6 +21,8 @@ interface Rows {
   kind: string
   table: string
   key: readonly string[]
+  /** Spares the many rows that both know the attempt to insert them. */
+  where?: string
   /** Columns that come in as another expression. */
   replace?: Record<string, string>
   /** Instead, where the table or what the expressions read is damaged. */
@@ -30,6 +32,9 @@ interface Rows {
 /** Beyond every mark of `main`, so that none counts as published that was not. */
 const nextSequence = `sequence + coalesce((SELECT last FROM main.revocation_sequence AS kept
   WHERE kept.authority = row.authority AND kept.crl_shard = row.crl_shard), 0)`
+
+const unknownCertificate = `NOT EXISTS (SELECT 1 FROM main.certificate AS kept
+  WHERE kept.authority = row.authority AND kept.serial = row.serial)`
 
 /** Tables whose unknown rows come in. */
 const rows: readonly Rows[] = [
@@ -46,12 +51,13 @@ const rows: readonly Rows[] = [
     // Unpublished, and so published once more.
     replaceDamaged: { sequence: nextSequence },
   },
-  { kind: 'certificates', table: 'certificate', key: ['id'], replace: { id: 'NULL' } },
+  { kind: 'certificates', table: 'certificate', key: ['id'], where: unknownCertificate, replace: { id: 'NULL' } },
   // One that clashes over its token or predecessor with another of the backup is on record at least.
   {
     kind: 'certificates',
     table: 'certificate',
     key: ['id'],
+    where: unknownCertificate,
     replace: { id: 'NULL', token: 'NULL', predecessor_authority: 'NULL', predecessor_serial: 'NULL' },
   },
   { kind: 'devices', table: 'device', key: ['id'] },
@@ -214,12 +220,12 @@ export function carryOver(
   }
   restored.run('ATTACH $1 AS gone', [replaced])
   restored.exec('PRAGMA foreign_keys = OFF')
-  for (const { kind, table, key, replace = {}, replaceDamaged = replace } of rows) {
+  for (const { kind, table, key, where = 'true', replace = {}, replaceDamaged = replace } of rows) {
     const info = `SELECT name FROM pragma_table_info('${table}')`
     const columns = restored.all<{ name: string }>(info).map(({ name }) => name)
     const insert = `INSERT OR IGNORE INTO main.${table} (${columns.join(', ')})`
     const select = (replaced: Record<string, string>) =>
-      `SELECT ${columns.map((column) => `${replaced[column] ?? column} AS ${column}`).join(', ')} FROM gone.${table} AS row`
+      `SELECT ${columns.map((column) => `${replaced[column] ?? column} AS ${column}`).join(', ')} FROM gone.${table} AS row WHERE ${where}`
     const result = attempt(() => restored.run(`${insert} ${select(replace)}`))
     if ('changed' in result) add(kind, result.changed)
     else {

@@ -15,7 +15,8 @@ import { encodePem } from '../../../src/protocol/pem.ts'
 import { requireTool } from '../../support/tools.ts'
 import { day, makeWorld, type World } from '../../support/world.ts'
 import { call, openTcp, untilClosed } from '../support/client.ts'
-import { recordedLog } from '../support/house.ts'
+import { eventually, recordedLog } from '../support/house.ts'
+import { uncaughtDuring } from '../support/uncaught.ts'
 
 let world: World
 let server: HttpListener
@@ -196,6 +197,67 @@ describe('nothing else is there', () => {
     const late = untilClosed(slow)
     slow.write('GET / HTTP/1.1\r\n')
     expect(await late).toMatch(/^HTTP\/1\.1 408 /)
+  })
+})
+
+describe('CONNECT', () => {
+  const tunnel = 'CONNECT elsewhere:443 HTTP/1.1\r\nHost: elsewhere:443\r\n\r\n'
+
+  it('is 405 and the end of the connection', async () => {
+    const socket = await openTcp(port)
+    const answer = untilClosed(socket)
+    socket.write(tunnel)
+    expect(await answer).toMatch(/^HTTP\/1\.1 405 /)
+  })
+
+  it('from a client that breaks off at once does not end the server', async () => {
+    const uncaught = await uncaughtDuring(async () => {
+      for (let count = 0; count < 30; count += 1) {
+        const socket = await openTcp(port)
+        socket.write(tunnel)
+        socket.resetAndDestroy()
+      }
+      for (let count = 0; count < 5; count += 1) expect((await get(crl)).status).toBe(200)
+    })
+    expect(uncaught).toEqual([])
+  })
+
+  it('behind another request ends the connection and is not taken for its answer', async () => {
+    const socket = await openTcp(port)
+    const answer = untilClosed(socket)
+    socket.write(`GET ${crl} HTTP/1.1\r\nHost: a\r\n\r\n${tunnel}`)
+    expect(await answer).not.toContain('405')
+  })
+})
+
+describe('requests sent ahead of their answers', () => {
+  const some = `GET ${crl} HTTP/1.1\r\nHost: a\r\n\r\n`
+
+  it('are answered in their order, while they are few', async () => {
+    const socket = await openTcp(port)
+    const answer = untilClosed(socket)
+    socket.write(some.repeat(15) + `GET /none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+    const statuses = (await answer).match(/HTTP\/1\.1 \d{3}/g)
+    expect(statuses).toEqual([...Array.from({ length: 15 }, () => 'HTTP/1.1 200'), 'HTTP/1.1 404'])
+  })
+
+  it('end the connection once they are many, since each holds memory', async () => {
+    const before = log.lines.length
+    const socket = await openTcp(port)
+    const answer = untilClosed(socket)
+    socket.write(some.repeat(5_000))
+    await answer
+    await eventually(() => log.lines.length > before, 'a line in the log')
+    const told = log.lines.slice(before)
+    expect(told.filter(({ reason }) => reason === 'pipelined')).toHaveLength(1)
+    expect(told.length).toBeLessThan(50)
+  })
+
+  it('and nonsense behind them end the connection, with nothing mixed into an answer', async () => {
+    const socket = await openTcp(port)
+    const answer = untilClosed(socket)
+    socket.write(`${some}${some}nonsense\r\n\r\n`)
+    expect(await answer).not.toContain(' 400 ')
   })
 })
 

@@ -171,6 +171,10 @@ export const certificateContract = (open: OpenStore): void => {
         { source: 'partner' },
         { expiresBefore: start + 9 * day },
         { state: 'confirmed', source: 'issued' },
+        { state: 'confirmed', source: 'partner' },
+        { state: 'revoked', source: 'partner' },
+        { state: 'revoked', expiresBefore: start + 30 * day },
+        { device: 'a', source: 'issued', state: 'revoked' },
         { device: 'b', state: 'revoked', source: 'partner', expiresBefore: start + 40 * day },
         { state: 'expired' },
       ]
@@ -191,16 +195,28 @@ export const certificateContract = (open: OpenStore): void => {
     })
 
     it('are found however rare they are among many', async () => {
-      const rare = new Set([17, 6_000, 12_399])
+      const rare = new Set([17, 1_999, 2_000, 4_999, 5_000, 12_398, 12_399])
       const given = Array.from({ length: 12_400 }, (_, index) =>
-        certificate({ serial: index.toString(16).padStart(32, '0'), state: rare.has(index) ? 'revoked' : 'confirmed' }),
+        certificate({
+          serial: index.toString(16).padStart(32, '0'),
+          state: rare.has(index) ? 'issued' : index % 2 ? 'confirmed' : 'superseded',
+          source: rare.has(index) ? 'imported' : index % 2 ? 'issued' : 'partner',
+          notAfter: rare.has(index) || index % 400 === 0 ? start : start + day,
+        }),
       )
       await fresh.insert(...given)
       const found = [...rare].map((index) => `issuing-g1/${given[index]?.serial}`)
-      expect(await keys({ state: 'revoked', limit: 10 })).toEqual(found)
-      expect(await keys({ state: 'revoked', limit: 2 })).toEqual(found.slice(0, 2))
-      expect(await keys({ state: 'revoked', limit: 10, after: given[17] })).toEqual(found.slice(1))
+      for (const filter of [{ state: 'issued' }, { source: 'imported' }] as const) {
+        expect(await keys({ ...filter, limit: 10 })).toEqual(found)
+        expect(await keys({ ...filter, limit: 2 })).toEqual(found.slice(0, 2))
+        expect(await keys({ ...filter, limit: 10, after: given[17] })).toEqual(found.slice(1))
+      }
       expect(await keys({ state: 'expired', limit: 10 })).toEqual([])
+      const early = given.filter((_, index) => index % 400 === 0 && !rare.has(index))
+      for (const filter of [{ state: 'superseded' }, { source: 'partner' }] as const)
+        expect(await keys({ ...filter, expiresBefore: start + 1, limit: 100 })).toEqual(
+          early.map(({ serial }) => `issuing-g1/${serial}`),
+        )
     })
   })
 }

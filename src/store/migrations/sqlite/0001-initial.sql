@@ -55,6 +55,9 @@ CREATE UNIQUE INDEX certificate_by_predecessor ON certificate (predecessor_autho
   WHERE predecessor_serial IS NOT NULL;
 CREATE UNIQUE INDEX certificate_by_token ON certificate (token, spki_sha256) WHERE token IS NOT NULL;
 CREATE INDEX certificate_by_device ON certificate (device, state, issued_at) WHERE device IS NOT NULL;
+-- For listings: small beside the certificates, and not written when one is issued.
+CREATE INDEX certificate_by_state ON certificate (state, authority, serial) WHERE state NOT IN ('issued', 'confirmed');
+CREATE INDEX certificate_by_source ON certificate (source, authority, serial) WHERE source <> 'issued';
 -- The sweep reads these three: each holds what may still fall due, and nothing else.
 CREATE INDEX certificate_to_renew ON certificate (slot)
   WHERE renewal_opened_at IS NULL AND state IN ('issued', 'delivered', 'confirmed') AND source IN ('issued', 'listener')

@@ -61,12 +61,24 @@ const failed = (agent: Agent, error: unknown): number => {
   return next
 }
 
-/** Until the wall clock or the monotonic one says so: the first jumps, the second may stand still while the machine sleeps. */
-const sleepUntil = async (agent: Agent, instant: number, signal: AbortSignal): Promise<void> => {
-  const { clock, time } = agent
-  const end = clock.elapsed() + (instant - time.now())
-  const left = () => Math.min(instant - time.now(), end - clock.elapsed())
-  while (!signal.aborted && left() > 0) await clock.sleep(Math.min(left(), longestNap), signal)
+/** A moment on both clocks, whichever comes first: the wall clock jumps, the monotonic one may stand still while the machine sleeps. */
+interface Moment {
+  wall: number
+  elapsed: number
+}
+
+const momentAt = ({ clock, time }: Agent, instant: number): Moment => ({
+  wall: instant,
+  elapsed: clock.elapsed() + (instant - time.now()),
+})
+
+const left = ({ clock, time }: Agent, moment: Moment): number =>
+  Math.min(moment.wall - time.now(), moment.elapsed - clock.elapsed())
+
+const sleepUntil = async (agent: Agent, moment: Moment, signal: AbortSignal): Promise<void> => {
+  while (!signal.aborted && left(agent, moment) > 0) {
+    await agent.clock.sleep(Math.min(left(agent, moment), longestNap), signal)
+  }
 }
 
 const warnOfClock = ({ clock, time, log }: Agent): void => {
@@ -89,12 +101,14 @@ export const run = async (agent: Agent, signal: AbortSignal): Promise<void> => {
   agent.log('running', { subject: leaf.subjectText, notAfter: isoTime(leaf.notAfter), server: agent.settings.server })
   /** A fleet that lost its power together does not call together. */
   const spread = Math.min(60_000, (leaf.notAfter - leaf.notBefore) / 100)
-  let roundAt = agent.time.now() + agent.clock.fraction() * spread
+  let nextRound = momentAt(agent, agent.time.now() + agent.clock.fraction() * spread)
   while (!signal.aborted) {
-    await sleepUntil(agent, soonest(roundAt, hookAt(agent)), signal)
+    const hook = hookAt(agent)
+    const forHook = hook !== null && hook - agent.time.now() < left(agent, nextRound)
+    await sleepUntil(agent, forHook ? momentAt(agent, hook) : nextRound, signal)
     if (signal.aborted) break
-    if (agent.time.now() < roundAt) await settle(agent, { hook: 'when due' })
-    else roundAt = await turn(agent, signal)
+    if (forHook) await settle(agent, { hook: 'now' })
+    else nextRound = momentAt(agent, await turn(agent, signal))
   }
   signal.removeEventListener('abort', onAbort)
   agent.log('stopped')

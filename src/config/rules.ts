@@ -142,6 +142,19 @@ const namesAreUnique: Rule = ({ gateways, events }) =>
     }),
   )
 
+/** Each gateway's files are switched and put back by itself: two that share one would undo each other's. */
+const gatewayFilesDiffer: Rule = ({ gateways }) => {
+  const taken = new Map<string, string>()
+  return gateways.flatMap((gateway, index) =>
+    (['truststore', 'crl'] as const).flatMap((file) => {
+      const other = taken.get(gateway[file])
+      if (other !== undefined) return problem(['gateways', index, file], `${gateway[file]} is ${other} too`)
+      taken.set(gateway[file], `gateways[${index}].${file}`)
+      return []
+    }),
+  )
+}
+
 const rules: readonly Rule[] = [
   crlIsRebuiltInTime,
   nothingOutlivesItsIssuer,
@@ -153,6 +166,7 @@ const rules: readonly Rule[] = [
   listenerIsNamed,
   portsDiffer,
   namesAreUnique,
+  gatewayFilesDiffer,
 ]
 
 /** Everything that does not fit together, in the order of the rules. */

@@ -1,31 +1,14 @@
-import type { Clock } from '../clock/clock.ts'
 import { EverleafError, isEverleafError, messageOf } from '../errors.ts'
-import type { Duration } from '../model.ts'
 import { createMutex } from '../mutex.ts'
 import { sha256Hex } from '../pki/digest.ts'
 import type { Gateway, GatewayArtefacts } from './gateway.ts'
 import { createInstallation, type Digests } from './installation.ts'
-import { createReload } from './reload.ts'
+import { createReload, type ReloadOptions } from './reload.ts'
 import type { Workers } from './workers.ts'
 
-export interface CommandGatewayOptions {
-  name: string
-  /** Paths of the two PEM files that the gateway reads. */
-  truststore: string
-  crl: string
-  /** Says by exit 0 that the installed files are good, e.g. `nginx -t`; null: not asked. */
-  test: readonly string[] | null
-  /** Makes the gateway read them, e.g. `nginx -s reload`. */
-  reload: readonly string[]
-  /** Pid file of the master process, under which a new worker must appear; null: not looked at. */
-  pidFile: string | null
-  /** Exit 0: the gateway enforces the files of which the environment tells (`EVERLEAF_TRUSTSTORE_SHA256` …); null: not asked. */
-  check: readonly string[] | null
-  /** For each command, and for each proof. */
-  timeout: Duration
-  clock: Clock
+export interface CommandGatewayOptions extends Omit<ReloadOptions, 'environment'> {
   /** `PATH` and whatever else the commands need. */
-  environment?: Readonly<Record<string, string>>
+  environment?: ReloadOptions['environment']
 }
 
 const plainEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }

@@ -7,12 +7,18 @@ import { lookAtWorkers, newWorkers, oldWorkers, sameWorkers, type Workers } from
 
 export interface ReloadOptions {
   name: string
+  /** Paths of the two PEM files that the gateway reads. */
   truststore: string
   crl: string
+  /** Says by exit 0 that the installed files are good, e.g. `nginx -t`; null: not asked. */
   test: readonly string[] | null
+  /** Makes the gateway read them, e.g. `nginx -s reload`. */
   reload: readonly string[]
+  /** Pid file of the master process, under which a new worker must appear; null: not looked at. */
   pidFile: string | null
+  /** Exit 0: the gateway enforces the files of which the environment tells (`EVERLEAF_TRUSTSTORE_SHA256` …); null: not asked. */
   check: readonly string[] | null
+  /** For each command, and for each proof. */
   timeout: Duration
   clock: Clock
   environment: Readonly<Record<string, string>>

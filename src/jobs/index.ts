@@ -52,6 +52,7 @@ export const jobTable = (ports: Ports, { sweep, coalesce }: Cadences): JobDefini
   {
     name: 'publish-crl',
     cadence: sweep,
+    patient: true,
     options: outside,
     nudges: ['sync-gateway', 'deliver-events'],
     due: crlsDue(ports, coalesce),
@@ -81,6 +82,7 @@ export const jobTable = (ports: Ports, { sweep, coalesce }: Cadences): JobDefini
   {
     name: 'renew-listener',
     cadence: everyMinute,
+    patient: true,
     options: local,
     due: async () => (ports.listener === null ? [] : [{ id: 'listener', payload: {} }]),
     run: () => renewListener({}, ports),
@@ -88,6 +90,7 @@ export const jobTable = (ports: Ports, { sweep, coalesce }: Cadences): JobDefini
   {
     name: 'prune',
     cadence: everyHour,
+    patient: true,
     options: local,
     due: async () => [{ id: 'prune', payload: {} }],
     run: () => prune(ports),
@@ -102,6 +105,7 @@ const certificateJob = (
 ): JobDefinition => ({
   name,
   cadence,
+  patient: true,
   options: local,
   due: async (now) =>
     (await due(now)).map(({ authority, serial }) => ({ id: `${authority}/${serial}`, payload: { authority, serial } })),

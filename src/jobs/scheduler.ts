@@ -17,7 +17,9 @@ export interface JobDefinition {
   due(now: Instant): AsyncIterable<DueWork> | Promise<DueWork[]>
   /** Jobs that may be due as soon as a unit of this one did something. */
   nudges?: readonly string[]
-  /** Does one unit. What it returns is logged where it says a reason. */
+  /** What it does holds for good: after a leap of the clock ahead it waits until the clock has stood for a while. */
+  patient?: boolean
+  /** Does one unit. What it returns is logged where it says a reason, unless it left things as they were. */
   run(payload: Payload): Promise<unknown>
 }
 
@@ -51,6 +53,10 @@ export interface Scheduler {
 const nudgeGap: Duration = 100
 /** After a longer gap than this, the seconds that were missed are not gone through: each job is looked at once. */
 const longestCatchUp = 60
+/** A clock that went ahead by more than this at once, in seconds, may be wrong and come back, */
+const leap = 3_600
+/** and patient jobs wait this long for it, in seconds. */
+const patience = 600
 const firstPause: Duration = 1_000
 const longestPause: Duration = 60_000
 
@@ -88,7 +94,8 @@ export const createScheduler = ({ clock, queue, jobs, log, cron = readCadence }:
 
   const report = (job: JobDefinition, payload: Payload, outcome: unknown): void => {
     if (outcome === null || typeof outcome !== 'object' || !('reason' in outcome)) return
-    if ('act' in outcome && outcome.act !== 'leave') for (const next of job.nudges ?? []) nudge(next)
+    if ('act' in outcome && outcome.act === 'leave') return
+    for (const next of job.nudges ?? []) nudge(next)
     const message =
       'message' in outcome && typeof outcome.message === 'string' ? outcome.message : String(outcome.reason)
     log.info(
@@ -156,13 +163,19 @@ export const createScheduler = ({ clock, queue, jobs, log, cron = readCadence }:
 
   const everySecond = async (): Promise<void> => {
     let last = secondOf(clock.now())
+    let trustedFrom = last
     for (const row of rows.values()) easyLook(row)
     while (!stopping.signal.aborted) {
       await clock.sleep(1_000 - (clock.now() % 1_000), stopping.signal)
       const second = secondOf(clock.now())
       const jumped = second < last || second - last > longestCatchUp
-      if (jumped) log.warn({ seconds: second - last }, 'the clock jumped; every job looks once')
-      for (const row of rows.values()) if (jumped || fallsBetween(row.falls, last, second)) easyLook(row)
+      if (second < last) trustedFrom = second
+      if (second - last > leap) trustedFrom = second + patience
+      const held = second < trustedFrom ? { patientForSeconds: trustedFrom - second } : {}
+      if (jumped) log.warn({ seconds: second - last, ...held }, 'the clock jumped; every job looks once')
+      for (const row of rows.values())
+        if (!(row.job.patient && second < trustedFrom) && (jumped || fallsBetween(row.falls, last, second)))
+          easyLook(row)
       last = second
     }
   }

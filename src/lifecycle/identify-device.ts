@@ -3,8 +3,8 @@ import { EverleafError } from '../errors.ts'
 import type { Certificate, Device, Instant, Profile } from '../model.ts'
 import { type ParsedCertificate, parseCertificate } from '../pki/certificate.ts'
 import { validatePath } from '../pki/path.ts'
+import { sameBytes } from '../pki/same-bytes.ts'
 import { admitClient, type ClientPurpose } from '../policy/client.ts'
-import { equalBytes } from './equal-bytes.ts'
 import type { Ports } from './ports.ts'
 
 export interface Identified {
@@ -26,7 +26,7 @@ export const identifyDevice = async (
   const parsed = parseCertificate(request.certificate) // gather
   const authority = issuerOf(parsed, authorities.all)
   const certificate = authority && (await store.certificates.get({ authority: authority.id, serial: parsed.serial }))
-  if (!certificate || !equalBytes(certificate.der, parsed.der))
+  if (!certificate || !sameBytes(certificate.der, parsed.der))
     throw new EverleafError(
       'unauthenticated',
       `certificate ${parsed.serial} of ${parsed.issuerText} was not issued here`,
@@ -50,14 +50,15 @@ const isOutlived = async (certificate: Certificate, store: Ports['store']): Prom
   )
 }
 
-const issuerOf = (leaf: ParsedCertificate, all: readonly Authority[]): Authority | null =>
-  all.find(
-    ({ certificate: { subjectKeyIdentifier, subject } }) =>
-      subjectKeyIdentifier !== null &&
-      leaf.authorityKeyIdentifier !== null &&
-      equalBytes(subjectKeyIdentifier, leaf.authorityKeyIdentifier) &&
-      equalBytes(subject, leaf.issuer),
-  ) ?? null
+/** The authority that issued it, by name and, where it has one, key identifier; null: none of ours. */
+export const issuerOf = (certificate: ParsedCertificate, all: readonly Authority[]): Authority | null => {
+  const { issuer, authorityKeyIdentifier } = certificate
+  const hasKey = (identifier: Uint8Array | null): boolean =>
+    authorityKeyIdentifier === null || (identifier !== null && sameBytes(identifier, authorityKeyIdentifier))
+  const isIssuer = ({ certificate: { subject, subjectKeyIdentifier } }: Authority): boolean =>
+    sameBytes(subject, issuer) && hasKey(subjectKeyIdentifier)
+  return all.find(isIssuer) ?? null
+}
 
 const refuseBrokenPath = (
   leaf: ParsedCertificate,

@@ -2,10 +2,11 @@ import { EverleafError, isEverleafError } from '../errors.ts'
 import type { Certificate, Instant } from '../model.ts'
 import { type ParsedCertificate, parseCertificate } from '../pki/certificate.ts'
 import { sha256Hex } from '../pki/digest.ts'
-import { alertsOf, watchedThresholds } from '../policy/alerts.ts'
+import { watchedThresholds } from '../policy/alerts.ts'
 import { decodePem } from '../protocol/pem.ts'
-import { equalBytes } from './equal-bytes.ts'
-import { fullShard, type Ports } from './ports.ts'
+import { issuerOf } from './identify-device.ts'
+import type { Ports } from './ports.ts'
+import { watchedCertificate } from './watched-certificate.ts'
 
 export interface ImportRequest {
   pem: string
@@ -66,30 +67,6 @@ const rowOf = (
   authorities: Ports['authorities'],
   now: Instant,
 ): Certificate => {
-  const own = authorities.all.find(({ certificate }) => equalBytes(certificate.subject, parsed.issuer))
-  const [firstAlert] = alertsOf({ ...parsed, slot: null }, watchedThresholds, null)
-  const isExpired = parsed.notAfter < now
-  return {
-    authority: own?.id ?? `elsewhere-${sha256Hex(parsed.issuer).slice(0, 16)}`,
-    serial: parsed.serial,
-    device: null,
-    profile: null,
-    source,
-    state: isExpired ? 'expired' : 'confirmed',
-    subject: parsed.subjectText,
-    spkiSha256: parsed.spkiSha256,
-    der: parsed.der,
-    notBefore: parsed.notBefore,
-    notAfter: parsed.notAfter,
-    slot: null,
-    renewalOpenedAt: null,
-    predecessor: null,
-    token: null,
-    issuedAt: now,
-    deliveredAt: null,
-    confirmedAt: null,
-    supersededAt: null,
-    crlShard: fullShard,
-    nextAlertAt: isExpired ? null : (firstAlert?.at ?? null),
-  }
+  const authority = issuerOf(parsed, authorities.all)?.id ?? `elsewhere-${sha256Hex(parsed.issuer).slice(0, 16)}`
+  return watchedCertificate(parsed, { authority, source, thresholds: watchedThresholds, now })
 }

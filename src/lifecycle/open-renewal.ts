@@ -24,6 +24,8 @@ export const openRenewal = async (key: CertificateKey, ports: OpenPorts): Promis
   if (!isLive(certificate)) return { act: 'leave', reason: 'not-due', message: `it is ${certificate.state}` }
   if (certificate.source === 'listener') return openListenerRenewal(certificate, ports, now)
   const profile = profiles.get(certificate.profile ?? '') ?? null
+  if (now > certificate.notAfter + (profile?.renewal.grace ?? 0))
+    return { act: 'leave', reason: 'beyond-grace', message: `certificate ${key.serial} expired; nobody may renew it` }
   const decision = openOrSpread({ ...certificate, slot: certificate.slot }, now, random.fraction()) // decide
   if (decision.act === 'spread') return spread(certificate, profile, decision.slot, store)
   if (profile === null) await tellFailed(certificate, `profile ${certificate.profile} is not configured`, store, now)

@@ -3,11 +3,11 @@ import { EverleafError, isEverleafError } from '../errors.ts'
 import type { CrlRecord, Decision, Instant, Revocation } from '../model.ts'
 import { type ParsedCrl, parseCrl, verifyCrl } from '../pki/crl.ts'
 import { sha256Hex } from '../pki/digest.ts'
+import { sameBytes } from '../pki/same-bytes.ts'
 import { crlFreshness, dropsBefore, mayDropEntry, nextCrlNumber, nextUpdateOf } from '../policy/crl.ts'
 import { backdated, expiryOf } from '../policy/slot.ts'
 import type { Artefact } from '../publication/publication.ts'
 import { adoptLiveCrl, type CrlShard, crlPublishedEvent, crlRecordOf } from './adopt-crl.ts'
-import { equalBytes } from './equal-bytes.ts'
 import { crlKey, type Ports } from './ports.ts'
 import { iso, recordEvent, recordEventOnce } from './record-event.ts'
 
@@ -114,7 +114,7 @@ const refuseUnsafe = async (
   if (next.entryCount !== revocations.length)
     throw refuse(`it has ${next.entryCount} entries, the store has ${revocations.length}`)
   if (live === null) return
-  if (!equalBytes(next.issuer, live.issuer)) throw refuse('its issuer is not that of the live CRL')
+  if (!sameBytes(next.issuer, live.issuer)) throw refuse('its issuer is not that of the live CRL')
   if (next.number <= live.number) throw refuse(`its number is not larger than ${live.number}, which is live`)
   const present = new Set(revocations.map(({ serial }) => serial))
   for (const { serial } of live.entries()) {

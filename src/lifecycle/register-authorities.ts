@@ -1,7 +1,8 @@
 import type { Authority } from '../authority/authority.ts'
 import type { Certificate, Instant } from '../model.ts'
-import { alertsOf, authorityThresholds } from '../policy/alerts.ts'
-import { fullShard, type Ports } from './ports.ts'
+import { authorityThresholds } from '../policy/alerts.ts'
+import type { Ports } from './ports.ts'
+import { watchedCertificate } from './watched-certificate.ts'
 
 /** Takes this server's authorities into the inventory, to be alarmed on, and as trust anchors. Safe to repeat. */
 export const registerAuthorities = async ({
@@ -23,28 +24,6 @@ export const registerAuthorities = async ({
 
 const rowOf = ({ certificate, chain, id }: Authority, all: readonly Authority[], now: Instant): Certificate => {
   const parent = chain[1] && all.find(({ certificate: { serial } }) => serial === chain[1]?.serial)
-  const [firstAlert] = alertsOf({ ...certificate, slot: null }, authorityThresholds, null)
-  return {
-    authority: parent?.id ?? id,
-    serial: certificate.serial,
-    device: null,
-    profile: null,
-    source: 'authority',
-    state: 'confirmed',
-    subject: certificate.subjectText,
-    spkiSha256: certificate.spkiSha256,
-    der: certificate.der,
-    notBefore: certificate.notBefore,
-    notAfter: certificate.notAfter,
-    slot: null,
-    renewalOpenedAt: null,
-    predecessor: null,
-    token: null,
-    issuedAt: now,
-    deliveredAt: null,
-    confirmedAt: null,
-    supersededAt: null,
-    crlShard: fullShard,
-    nextAlertAt: firstAlert?.at ?? null,
-  }
+  const authority = parent?.id ?? id
+  return watchedCertificate(certificate, { authority, source: 'authority', thresholds: authorityThresholds, now })
 }

@@ -2,10 +2,10 @@ import { EverleafError } from '../errors.ts'
 import type { Certificate, Instant, KeyType, Profile } from '../model.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import type { ParsedCsr } from '../pki/csr.ts'
+import { sameBytes } from '../pki/same-bytes.ts'
 import { daysToExpiry } from '../policy/alerts.ts'
 import { burstWindow, decideRenewal, type RenewalDecision } from '../policy/renewal.ts'
 import { readName } from '../protocol/name.ts'
-import { equalBytes } from './equal-bytes.ts'
 import type { Identified } from './identify-device.ts'
 import { issueCertificate } from './issue-certificate.ts'
 import type { Ports } from './ports.ts'
@@ -40,13 +40,13 @@ export const renewCertificate = async (
     )
   const sameNames =
     isSameName(csr.subject, parsed.subject) &&
-    equalBytes(csr.san?.der ?? new Uint8Array(), parsed.subjectAlternativeName?.der ?? new Uint8Array())
+    sameBytes(csr.san?.der ?? new Uint8Array(), parsed.subjectAlternativeName?.der ?? new Uint8Array())
   return retryConflict(() => succeed({ certificate, profile, label, sameNames, key: csr }, ports))
 }
 
 /** Clients write the same text as another string type (RFC 5280 §7.1); the successor carries the predecessor's bytes anyway. */
 const isSameName = (a: Uint8Array, b: Uint8Array): boolean =>
-  equalBytes(a, b) || JSON.stringify(readName(a)) === JSON.stringify(readName(b))
+  sameBytes(a, b) || JSON.stringify(readName(a)) === JSON.stringify(readName(b))
 
 export interface Succession {
   certificate: Certificate
@@ -66,8 +66,8 @@ export const succeed = async (succession: Succession, ports: RenewPorts): Promis
   const decision = decideRenewal({ ...succession, successors, issuedRecently, request: key, now }) // decide
   if (decision.act === 'repeat') return decision.certificate
   if (decision.act === 'refuse') return refuse(certificate, decision, ports, now)
-  const expired = successors.find((successor) => successor.spkiSha256 === key.spkiSha256)
-  if (expired) return succeed({ ...succession, certificate: expired }, ports)
+  const useless = successors.find((successor) => successor.spkiSha256 === key.spkiSha256)
+  if (useless) return succeed({ ...succession, certificate: useless }, ports)
   const { subject, subjectAlternativeName } = parseCertificate(certificate.der)
   const { dns = [], uri = [], ip = [] } = subjectAlternativeName?.names ?? {}
   const successor = await issueCertificate(

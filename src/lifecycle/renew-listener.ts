@@ -67,11 +67,13 @@ const issue = async (
 ): Promise<Certificate> => {
   inspectPublicKey(spki)
   const { profile, names } = ports.settings.listener
+  // Where the clock went back, it may be this one that is wrong: for the others the new one lasts as long as the former.
+  const lasting = predecessor !== null && now < predecessor.notBefore ? predecessor.notAfter - now : 0
   const [ip, dns] = [names.filter(isIpAddress), names.filter((name) => !isIpAddress(name))]
   const subject = encodeName([['CN', (dns[0] ?? ip[0] ?? 'everleaf').slice(0, 64)]])
   const certificate = await issueCertificate(
     {
-      profile,
+      profile: { ...profile, validity: Math.max(profile.validity, lasting) },
       device: null,
       source: 'listener',
       subject,

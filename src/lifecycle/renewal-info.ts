@@ -1,8 +1,8 @@
 import type { Authority } from '../authority/authority.ts'
 import { EverleafError } from '../errors.ts'
 import type { Duration, Instant } from '../model.ts'
+import { sameBytes } from '../pki/same-bytes.ts'
 import type { RenewalInfo } from '../protocol/renewal-info.ts'
-import { equalBytes } from './equal-bytes.ts'
 import type { Ports } from './ports.ts'
 import { iso } from './record-event.ts'
 
@@ -32,5 +32,5 @@ const retryAfter = (life: Duration, now: Instant, slot: Instant): Duration => {
 
 const hasKeyIdentifier = (authority: Authority, identifier: Uint8Array): boolean => {
   const own = authority.certificate.subjectKeyIdentifier
-  return own !== null && equalBytes(own, identifier)
+  return own !== null && sameBytes(own, identifier)
 }

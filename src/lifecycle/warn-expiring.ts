@@ -26,7 +26,8 @@ export const warnExpiring = async (
     certificate.source === 'listener' ? settings.listener.profile : profiles.get(certificate.profile ?? '')
   const [thresholds, overdueAfter] = thresholdsOf(certificate.source, profile ?? null)
   const { tell, next } = alertsDue(alertsOf(certificate, thresholds, overdueAfter), since, now) // decide
-  const told = tell.filter((alert) => isWorthTelling(alert, certificate, isRenewed))
+  // Past its end that alone is told, when it is marked.
+  const told = now > certificate.notAfter ? [] : tell.filter((alert) => isWorthTelling(alert, certificate, isRenewed))
   const isTold = await store.transaction(async (tx) => {
     // Superseded, revoked or told by another meanwhile.
     if ((await tx.certificates.get(key))?.nextAlertAt !== since) return false

@@ -10,7 +10,7 @@ export interface ListenerFacts {
   now: Instant
 }
 
-export type ListenerReason = 'none' | 'revoked' | 'slot' | 'names-changed' | 'forced' | 'current'
+export type ListenerReason = 'none' | 'revoked' | 'clock-behind' | 'slot' | 'names-changed' | 'forced' | 'current'
 
 /** Whether the device listener needs a new certificate now. */
 export const listenerDue = ({
@@ -23,6 +23,8 @@ export const listenerDue = ({
   const issue = (reason: ListenerReason, message: string) => ({ act: 'issue' as const, reason, message })
   if (row === null) return issue('none', 'no certificate of the issuing authority is in use')
   if (row.state === 'revoked') return issue('revoked', `certificate ${row.serial} is revoked`)
+  if (now < row.notBefore)
+    return issue('clock-behind', `certificate ${row.serial} is not valid yet: nobody would accept it`)
   if (row.slot !== null && now >= row.slot) return issue('slot', `the slot of ${row.serial} is reached`)
   const missing = wanted.filter((name) => !names.includes(name))
   if (missing.length > 0) return issue('names-changed', `certificate ${row.serial} lacks ${missing.join(', ')}`)

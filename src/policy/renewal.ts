@@ -38,6 +38,9 @@ const refuse = (reason: RenewalRefusal, message: string, retryAfter: Duration | 
 export const burstWindow = (certificate: Pick<Certificate, 'notBefore' | 'notAfter'>): Duration =>
   (certificate.notAfter - certificate.notBefore) / 4
 
+/** One that was made while the clock was ahead is as useless now as one that expired. */
+const isValidAt = ({ notBefore, notAfter }: Certificate, now: Instant): boolean => notBefore <= now && now <= notAfter
+
 /** Whether an admitted client gets a successor. The same predecessor and key always give the same certificate (P2). */
 export const decideRenewal = (facts: RenewalFacts): RenewalDecision => {
   const { certificate, profile, label, successors, issuedRecently, request, now } = facts
@@ -54,7 +57,7 @@ export const decideRenewal = (facts: RenewalFacts): RenewalDecision => {
   const repeated = successors.find((successor) => successor.spkiSha256 === request.spkiSha256)
   if (repeated?.state === 'revoked')
     return refuse('key-revoked', `certificate ${repeated.serial} with this key was revoked; ask with a new key`)
-  if (repeated && repeated.state !== 'expired')
+  if (repeated && isValidAt(repeated, now))
     return {
       act: 'repeat',
       reason: 'same-predecessor-and-key',

@@ -163,6 +163,30 @@ describe('a renewal that fails', () => {
     await expect(renew(world)).rejects.toThrow(/no answer within 2000 ms/)
   })
 
+  it('reads no more of an answer than it may have', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world)
+    server.fail('cacerts', 'huge')
+    await expect(renew(world)).rejects.toThrow(/over 262144 bytes/)
+  })
+
+  it('and is given up still owes the hook of the pair before', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world, { hook: ['reload'] })
+    world.onHook.run = () => Promise.reject(new AgentError('hook', 'busy'))
+    await expect(renew(world)).rejects.toMatchObject({ code: 'hook' })
+    server.fail('simplereenroll', { status: 400 })
+    await expect(renew(world)).rejects.toMatchObject({ code: 'rejected' })
+    expect(stepOf(world)).toBe('switched')
+    world.onHook.run = async () => undefined
+    const before = world.hookCalls.length
+    await goOn(world)
+    expect(world.hookCalls.length).toBe(before + 1)
+    expect(stepOf(world)).toBe('confirmed')
+  })
+
   it('waits for a slow answer', async () => {
     const server = await startServer()
     const world = makeWorld()
@@ -214,10 +238,13 @@ describe('a renewal that fails', () => {
     const world = makeWorld({ clock })
     await enrolled(server, world)
     clock.advance(server.life * 0.75)
-    server.fail('check-in', { status: 500 }, 3)
+    server.fail('check-in', { status: 500 }, 4)
     for (let count = 0; count < 3; count += 1) await expect(goOn(world)).rejects.toMatchObject({ code: 'busy' })
     expect(server.certificates).toHaveLength(1)
+    await expect(goOn(world)).rejects.toMatchObject({ code: 'busy' })
+    expect(server.certificates).toHaveLength(2)
     expect(await goOn(world)).toMatchObject({ renewed: true })
+    expect(states(server)).toEqual(['superseded', 'confirmed'])
   })
 })
 

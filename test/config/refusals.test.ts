@@ -223,6 +223,16 @@ describe('what does not fit together is refused at start:', () => {
       'gateways: [{ name: e, truststore: t, crl: c, reload: [a] }, { name: e, truststore: t, crl: c, reload: [a] }]',
       'gateways[1].name: "e" is the name of gateways[0] too',
     ],
+    [
+      'one file for the truststore and the CRL',
+      'gateways: [{ name: e, truststore: t, crl: ./t, reload: [a] }]',
+      'gateways[0].crl: t is gateways[0].truststore too',
+    ],
+    [
+      'one file for two gateways',
+      'gateways: [{ name: e, truststore: t, crl: c, reload: [a] }, { name: f, truststore: u, crl: c, reload: [a] }]',
+      'gateways[1].crl: c is gateways[0].crl too',
+    ],
   ]
   it.each(conflicts)('%s', (_, text, message) => {
     expect(refusal(text)).toContain(message)

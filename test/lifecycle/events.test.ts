@@ -258,7 +258,7 @@ test('whatever fails in between: every event arrives, its first arrival in the o
         await own.close()
       }
     }),
-    { seed: 20_270_101, numRuns: 40 },
+    { seed: 20_270_101, numRuns: 25 },
   )
 
   async function run(each: Step, all: EventRecord[]): Promise<void> {

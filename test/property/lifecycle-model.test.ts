@@ -163,6 +163,6 @@ test('however enrolments, renewals, lost answers, revocations, crashes and time 
         await faulty.world.stop()
       }
     }),
-    { seed: 20_270_101, numRuns: 15, endOnFailure: true },
+    { seed: 20_270_101, numRuns: 12, endOnFailure: true },
   )
 }, 120_000)

@@ -94,16 +94,18 @@ export const until = async <T>(
   }
 }
 
-/** Runs a program to its end. `input` goes to its stdin, which is closed otherwise. */
+/** Without what the surroundings say to an Everleaf, and to HTTP clients of proxies: everything here is on this machine. */
+const surroundings = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^EVERLEAF_|_proxy$/i.test(name)))
+
+/** Runs a program to its end, with nothing on its stdin. */
 export const runProgram = async (
   argv: readonly string[],
-  { input, environment }: { input?: string | Uint8Array; environment?: NodeJS.ProcessEnv } = {},
+  { environment = surroundings() }: { environment?: NodeJS.ProcessEnv } = {},
 ): Promise<Outcome> => {
   const [program = '', ...rest] = argv
-  const child = spawn(program, rest, { cwd: repository, env: environment ?? process.env })
+  const child = spawn(program, rest, { cwd: repository, env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
   const written = collect(child)
-  child.stdin.on('error', () => undefined) // it ended without reading all of it
-  child.stdin.end(input)
   const [code] = (await once(child, 'close')) as [number | null]
   return { code, ...written() }
 }
@@ -145,10 +147,6 @@ const settingsOf = (ports: Server['ports']): Settings => ({
   events: { log: false },
 })
 
-/** What the surroundings say to an Everleaf must not reach this one. */
-const cleanEnvironment = (): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('EVERLEAF_')))
-
 interface Running {
   child: ChildProcess
   written(): { out: string; err: string }
@@ -161,7 +159,11 @@ const start = async (directory: string, settings: Settings): Promise<Running> =>
   const file = join(directory, 'everleaf.yaml')
   await writeFile(file, JSON.stringify(merge(settingsOf(ports), settings)))
   const argv = ['src/main.ts', '--config', file, 'serve', '--init']
-  const child = spawn(process.execPath, argv, { cwd: repository, env: cleanEnvironment(), stdio: 'pipe' })
+  const child = spawn(process.execPath, argv, {
+    cwd: repository,
+    env: surroundings(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const written = collect(child)
   await until('the server is ready', async () => {
     if (child.exitCode !== null || child.signalCode !== null) return true
@@ -175,11 +177,16 @@ const start = async (directory: string, settings: Settings): Promise<Running> =>
   return { child, written, ports, file }
 }
 
+/** The server gives what runs ten seconds to finish. */
+const longestStop = 20_000
+
 const end = async (child: ChildProcess): Promise<void> => {
   if (child.exitCode !== null || child.signalCode !== null) return
   const closed = once(child, 'close')
   child.kill('SIGTERM')
+  const late = setTimeout(() => child.kill('SIGKILL'), longestStop)
   await closed
+  clearTimeout(late)
 }
 
 /** Somebody else may take a free port before the server does. */
@@ -240,8 +247,7 @@ export const startServer = async ({ settings = {} }: ServerOptions = {}): Promis
       const { certificates } = await admin<{ certificates: CertificateRow[] }>(`certificates?device=${device}`)
       return certificates.toSorted((one, other) => one.issuedAt.localeCompare(other.issuedAt))
     },
-    everleaf: (...argv) =>
-      runProgram([process.execPath, 'src/main.ts', '--config', file, ...argv], { environment: cleanEnvironment() }),
+    everleaf: (...argv) => runProgram([process.execPath, 'src/main.ts', '--config', file, ...argv]),
     written,
     async stop() {
       process.off('exit', killed)

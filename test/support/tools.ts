@@ -6,7 +6,12 @@ const tools = {
   nginx: { programs: ['nginx'], files: [], debian: 'nginx-light' },
   openssl: { programs: ['openssl'], files: [], debian: 'openssl' },
   certtool: { programs: ['certtool'], files: [], debian: 'gnutls-bin' },
-  pki: { programs: ['pki'], files: [], debian: 'strongswan-pki' },
+  /** The plug-in brings elliptic curves, without which `pki` reads none of our certificates. */
+  pki: {
+    programs: ['pki'],
+    files: ['/usr/lib/ipsec/plugins/libstrongswan-openssl.so'],
+    debian: 'strongswan-pki libstrongswan-standard-plugins',
+  },
   curl: { programs: ['curl'], files: [], debian: 'curl' },
   java: { programs: ['java', 'javac'], files: [], debian: 'default-jdk-headless' },
   bouncycastle: {

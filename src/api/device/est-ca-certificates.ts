@@ -7,8 +7,8 @@ import { estAnswer } from './est-answer.ts'
 /** RFC 7030 §4.1: every intermediate and root, of former authorities too, so that what they issued still verifies. */
 export const caCertificates: DeviceRoute = {
   method: 'GET',
-  handle: async ({ ports }) =>
-    estAnswer(estMediaTypes.caCertificates, encodeCertsOnly(certificatesOf(ports.authorities))),
+  handle: async (call) =>
+    estAnswer(estMediaTypes.caCertificates, encodeCertsOnly(certificatesOf(call.ports.authorities)), call),
 }
 
 const certificatesOf = ({ issuing, all }: Authorities): Uint8Array[] => {

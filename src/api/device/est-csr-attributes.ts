@@ -13,7 +13,7 @@ import { estAnswer } from './est-answer.ts'
  */
 export const csrAttributes: DeviceRoute = {
   method: 'GET',
-  handle: async (call) => estAnswer(estMediaTypes.csrAttributes, encodeCsrAttributes(await acceptedKeys(call))),
+  handle: async (call) => estAnswer(estMediaTypes.csrAttributes, encodeCsrAttributes(await acceptedKeys(call)), call),
 }
 
 const acceptedKeys = async (call: DeviceCall): Promise<readonly KeyType[]> => {

@@ -32,13 +32,18 @@ describe('an enrolment answer', () => {
     expect(answer.headers['transfer-encoding']).toBeUndefined()
   })
 
-  it('is base64 in lines of at most 76 characters that end with LF', async () => {
-    const { text } = await enrol('answer-2')
+  it('is base64 in lines of at most 76 characters that end with LF for who sends Accept, as libest and curl do', async () => {
+    const { text } = await enrol('answer-2', { headers: { Accept: '*/*' } })
     const lines = text.split('\n')
     expect(lines.pop()).toBe('')
     expect(lines.slice(0, -1).every((line) => line.length === 76)).toBe(true)
     expect(text).toMatch(/^[A-Za-z0-9+/=\n]+$/)
     expect(lines.length).toBeGreaterThan(3)
+  })
+
+  it('is one line of base64 for who does not, as strongSwan', async () => {
+    const { text } = await enrol('answer-5')
+    expect(text).toMatch(/^[A-Za-z0-9+/]{500,}={0,2}$/)
   })
 
   it('holds exactly the one certificate, for the key and names of the device', async () => {

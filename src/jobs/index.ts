@@ -24,13 +24,18 @@ export interface Cadences {
 const sweepLimit = 1_000
 const everyMinute = '0 * * * * *'
 const everyHour = '0 17 * * * *'
+const quarterHour: Duration = 15 * 60_000
 
 /** Work on the store and our own keys fails seldom and is tried again soon; what reaches outside backs off further. */
 const local: JobOptions = { concurrency: 4, attempts: 5, backoff: 500, maxBackoff: 30_000 }
 const outside: JobOptions = { concurrency: 2, attempts: 12, backoff: 1_000, maxBackoff: 300_000 }
 
 /** When the verbs run: name → what is due, one unit a job, and the verb. */
-export const jobTable = (ports: Ports, { sweep, coalesce }: Cadences): JobDefinition[] => [
+export const jobTable = (
+  ports: Ports,
+  { sweep, coalesce }: Cadences,
+  startedAt: Instant = ports.clock.now(),
+): JobDefinition[] => [
   certificateJob(
     'open-renewal',
     sweep,
@@ -92,7 +97,8 @@ export const jobTable = (ports: Ports, { sweep, coalesce }: Cadences): JobDefini
     cadence: everyHour,
     patient: true,
     options: local,
-    due: async () => [{ id: 'prune', payload: {} }],
+    // What is removed is gone: a server that starts under a wrong clock gets time to be told the right one.
+    due: async (now) => (now - startedAt < quarterHour ? [] : [{ id: 'prune', payload: {} }]),
     run: () => prune(ports),
   },
 ]

@@ -56,7 +56,7 @@ const longestCatchUp = 60
 /** A clock that went ahead by more than this at once, in seconds, may be wrong and come back, */
 const leap = 3_600
 /** and patient jobs wait this long for it, in seconds. */
-const patience = 600
+const patience = 120
 const firstPause: Duration = 1_000
 const longestPause: Duration = 60_000
 
@@ -154,6 +154,9 @@ export const createScheduler = ({ clock, queue, jobs, log, cron = readCadence }:
     await fullLook(row)
   }
 
+  /** The second from which patient jobs trust the clock again. */
+  let trustedFrom = Number.NEGATIVE_INFINITY
+
   const rowOf = (name: string): Row => {
     const row = rows.get(name)
     if (row === undefined)
@@ -161,22 +164,30 @@ export const createScheduler = ({ clock, queue, jobs, log, cron = readCadence }:
     return row
   }
 
+  /** Begins the looks that fell due since the second `last`; returns the second of now. */
+  const lookAround = (last: number): number => {
+    const second = secondOf(clock.now())
+    const jumped = second < last || second - last > longestCatchUp
+    if (second < last) trustedFrom = second
+    if (second - last > leap) trustedFrom = second + patience
+    const held = second < trustedFrom ? { patientForSeconds: trustedFrom - second } : {}
+    if (jumped) log.warn({ seconds: second - last, ...held }, 'the clock jumped; every job looks once')
+    for (const row of rows.values())
+      if (!(row.job.patient && second < trustedFrom) && (jumped || fallsBetween(row.falls, last, second))) easyLook(row)
+    return second
+  }
+
   const everySecond = async (): Promise<void> => {
     let last = secondOf(clock.now())
-    let trustedFrom = last
+    trustedFrom = last
     for (const row of rows.values()) easyLook(row)
     while (!stopping.signal.aborted) {
       await clock.sleep(1_000 - (clock.now() % 1_000), stopping.signal)
-      const second = secondOf(clock.now())
-      const jumped = second < last || second - last > longestCatchUp
-      if (second < last) trustedFrom = second
-      if (second - last > leap) trustedFrom = second + patience
-      const held = second < trustedFrom ? { patientForSeconds: trustedFrom - second } : {}
-      if (jumped) log.warn({ seconds: second - last, ...held }, 'the clock jumped; every job looks once')
-      for (const row of rows.values())
-        if (!(row.job.patient && second < trustedFrom) && (jumped || fallsBetween(row.falls, last, second)))
-          easyLook(row)
-      last = second
+      try {
+        last = lookAround(last)
+      } catch (error) {
+        log.error({ reason: messageOf(error) }, 'a look around failed; the next one is in a second')
+      }
     }
   }
 

@@ -1,7 +1,9 @@
-import { EverleafError } from '../errors.ts'
+import { EverleafError, messageOf } from '../errors.ts'
 import type { Duration, Instant } from '../model.ts'
-import { namesOf } from '../policy/names.ts'
+import { type CertificateNames, namesOf } from '../policy/names.ts'
 import { encodeBase64Url } from '../protocol/base64.ts'
+import { encodeGeneralNames } from '../protocol/general-names.ts'
+import { encodeName, type NameAttribute } from '../protocol/name.ts'
 import type { Ports } from './ports.ts'
 import { tokenHash } from './token-hash.ts'
 
@@ -41,5 +43,17 @@ const tokenRefusal = (request: TokenRequest, profiles: Ports['profiles'], retire
   if (!(ttl > 0 && ttl <= longestTtl)) return 'the time to live of a token is more than nothing and at most 30 days'
   if (retired) return `device ${device} is retired; choose another id`
   const names = namesOf(profile, { id: device, labels })
-  return names.ok ? null : `profile ${profile.name} needs a label for ${names.template}; give it with --label`
+  if (!names.ok) return `profile ${profile.name} needs a label for ${names.template}; give it with --label`
+  return unusableNames(names.names, profile.name)
+}
+
+/** A label can fill a template with what no certificate can hold; told now, not to the device. */
+const unusableNames = ({ subject, dns, uri }: CertificateNames, profile: string): string | null => {
+  try {
+    encodeName(subject as Array<[NameAttribute, string]>)
+    encodeGeneralNames({ dns, uri, ip: [] })
+    return null
+  } catch (error) {
+    return `the names of profile ${profile} for this device cannot be written: ${messageOf(error)}`
+  }
 }

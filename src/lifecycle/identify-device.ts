@@ -5,6 +5,7 @@ import { type ParsedCertificate, parseCertificate } from '../pki/certificate.ts'
 import { validatePath } from '../pki/path.ts'
 import { sameBytes } from '../pki/same-bytes.ts'
 import { admitClient, type ClientPurpose } from '../policy/client.ts'
+import { certificatesOfDevice } from './certificates-of-device.ts'
 import type { Ports } from './ports.ts'
 
 export interface Identified {
@@ -43,7 +44,7 @@ export const identifyDevice = async (
 /** Whether a later certificate of the lineage was seen in use, got by renewal or by a new enrolment. */
 const isOutlived = async (certificate: Certificate, store: Ports['store']): Promise<boolean> => {
   if (certificate.supersededAt !== null || certificate.device === null) return true
-  const all = await store.certificates.list({ device: certificate.device, limit: 10_000 })
+  const all = await certificatesOfDevice(certificate.device, store)
   return all.some(
     ({ confirmedAt, profile, issuedAt }) =>
       confirmedAt !== null && profile === certificate.profile && issuedAt > certificate.issuedAt,

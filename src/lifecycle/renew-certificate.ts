@@ -6,6 +6,7 @@ import { sameBytes } from '../pki/same-bytes.ts'
 import { daysToExpiry } from '../policy/alerts.ts'
 import { burstWindow, decideRenewal, type RenewalDecision } from '../policy/renewal.ts'
 import { readName } from '../protocol/name.ts'
+import type { Writes } from '../store/store.ts'
 import type { Identified } from './identify-device.ts'
 import { issueCertificate } from './issue-certificate.ts'
 import type { Ports } from './ports.ts'
@@ -59,11 +60,12 @@ export interface Succession {
 /** The one place where a certificate gets a successor, asked for by the device or by the scheduler at its slot. */
 export const succeed = async (succession: Succession, ports: RenewPorts): Promise<Certificate> => {
   const { store, clock } = ports
-  const { certificate, profile, key } = succession
+  const { profile, key } = succession
   const now = clock.now()
+  const certificate = (await store.certificates.get(succession.certificate)) ?? succession.certificate
   const successors = await store.certificates.successorsOf(certificate) // gather
   const issuedRecently = await store.certificates.issuedSince(certificate.device ?? '', now - burstWindow(certificate))
-  const decision = decideRenewal({ ...succession, successors, issuedRecently, request: key, now }) // decide
+  const decision = decideRenewal({ ...succession, certificate, successors, issuedRecently, request: key, now }) // decide
   if (decision.act === 'repeat') return decision.certificate
   if (decision.act === 'refuse') return refuse(certificate, decision, ports, now)
   const useless = successors.find((successor) => successor.spkiSha256 === key.spkiSha256)
@@ -95,9 +97,7 @@ const record = (
   store: Ports['store'],
 ): Promise<void> =>
   store.transaction(async (tx) => {
-    // Revoked while its successor was being signed: the revocation did not see the successor, so it must not exist.
-    if ((await tx.certificates.get(predecessor))?.state === 'revoked')
-      throw new EverleafError('forbidden', `certificate ${predecessor.serial} is revoked`)
+    await refuseEnded(predecessor, tx)
     await tx.certificates.insert(successor)
     const about = { at: now, subject: successor.device ?? successor.serial }
     const detail = {
@@ -112,6 +112,18 @@ const record = (
       await recordEvent(tx, { ...about, detailType, detail: { ...detail, DaysPastExpiry } })
     } else await recordEvent(tx, { ...about, detailType: 'Certificate Renewed', detail })
   })
+
+/**
+ * Whoever ended the predecessor or its device while the successor was being signed did not see the successor, so it must not
+ * exist. One that was superseded meanwhile is decided upon anew.
+ */
+const refuseEnded = async ({ authority, serial, device }: Certificate, tx: Writes): Promise<void> => {
+  const state = (await tx.certificates.get({ authority, serial }))?.state
+  if (state === 'revoked') throw new EverleafError('forbidden', `certificate ${serial} is revoked`)
+  if (device !== null && (await tx.devices.get(device))?.state === 'retired')
+    throw new EverleafError('forbidden', `device ${device} is retired`)
+  if (state === 'superseded') throw new EverleafError('conflict', `certificate ${serial} was superseded meanwhile`)
+}
 
 const refuse = async (
   certificate: Certificate,

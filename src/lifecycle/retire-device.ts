@@ -1,5 +1,6 @@
 import { EverleafError } from '../errors.ts'
 import type { Certificate, RevocationReason } from '../model.ts'
+import { certificatesOfDevice } from './certificates-of-device.ts'
 import type { Ports } from './ports.ts'
 import { recordEvent } from './record-event.ts'
 import { recordRevocation } from './revoke-certificate.ts'
@@ -15,7 +16,7 @@ export const retireDevice = async (
     if (!device) throw new EverleafError('not-found', `no device ${id}`)
     if (device.state === 'retired') return { revoked: 0 } // decide
     await tx.devices.put({ ...device, state: 'retired' })
-    const certificates = await tx.certificates.list({ device: id, limit: 10_000 })
+    const certificates = await certificatesOfDevice(id, tx)
     let revoked = 0
     for (const certificate of certificates.filter((each) => isUsable(each, now)))
       if (await recordRevocation(certificate, { reason, revokedAt: now, now }, tx)) revoked += 1

@@ -1,6 +1,7 @@
 import { EverleafError } from '../errors.ts'
 import type { Certificate, CertificateKey, Decision, Instant, RevocationReason } from '../model.ts'
 import type { Reads, Writes } from '../store/store.ts'
+import { certificatesOfDevice } from './certificates-of-device.ts'
 import type { Ports } from './ports.ts'
 import { certificateDetail, iso, recordEvent, subjectOf } from './record-event.ts'
 
@@ -43,7 +44,7 @@ const revocationRefusal = (certificate: Certificate, authorities: Ports['authori
 
 const obtainedBy = async (certificate: Certificate, reason: RevocationReason, store: Reads): Promise<Certificate[]> => {
   if (certificate.device === null || reason === 'superseded') return []
-  const all = await store.certificates.list({ device: certificate.device, limit: 10_000 })
+  const all = await certificatesOfDevice(certificate.device, store)
   const usable = all.filter(({ state }) => state !== 'revoked' && state !== 'expired')
   const found: Certificate[] = []
   const isObtained = (other: Certificate): boolean =>

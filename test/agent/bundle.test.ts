@@ -38,6 +38,8 @@ const finished = (child: ReturnType<typeof start>, input = ''): Promise<Outcome>
       error += data
     })
     child.on('close', (code) => resolve({ code, out, error }))
+    /** A command that reads nothing may be gone before it is given anything. */
+    child.stdin.on('error', () => undefined)
     child.stdin.end(input)
   })
 

@@ -1,20 +1,12 @@
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { AgentError } from '../../src/agent/error.ts'
 import { loadJournal } from '../../src/agent/journal.ts'
 import { renewOnce } from '../../src/agent/renew.ts'
-import { settle } from '../../src/agent/round.ts'
 import { flyingClock } from '../fakes/agent-clock.ts'
-import type { DeviceServer, Fault, Operation } from '../fakes/device-server.ts'
-import { makeAuthority } from '../support/certificates.ts'
-import { enrolled, inUse, makeWorld, openFrom, startServer, type TestWorld } from './setup.ts'
-
-const renew = (world: TestWorld) => renewOnce(openFrom(world), { force: true })
-/** What a timer does: goes on with what is in progress, begins nothing that is not due. */
-const goOn = (world: TestWorld) => renewOnce(openFrom(world), { force: false })
-const stepOf = ({ place }: TestWorld) => loadJournal(place.disk, place.directory)?.step
-const states = (server: DeviceServer) => server.certificates.map(({ state }) => state)
+import type { Fault, Operation } from '../fakes/device-server.ts'
+import { enrolled, goOn, inUse, makeWorld, openFrom, renew, startServer, states, stepOf } from './setup.ts'
 
 describe('a renewal', () => {
   it('ends with a new certificate in use, confirmed at the server, and the one before it superseded', async () => {
@@ -244,140 +236,6 @@ describe('a renewal that fails', () => {
     await expect(goOn(world)).rejects.toMatchObject({ code: 'busy' })
     expect(server.certificates).toHaveLength(2)
     expect(await goOn(world)).toMatchObject({ renewed: true })
-    expect(states(server)).toEqual(['superseded', 'confirmed'])
-  })
-})
-
-describe('a renewal that was cut off', () => {
-  it('in the hook runs it again without a network', async () => {
-    const server = await startServer()
-    const world = makeWorld()
-    await enrolled(server, world, { hook: ['reload'] })
-    world.onHook.run = () => Promise.reject(new AgentError('hook', 'cut'))
-    await expect(renew(world)).rejects.toMatchObject({ code: 'hook' })
-    world.onHook.run = async () => undefined
-    await server.stop()
-    expect(await settle(openFrom(world), { hook: 'now' })).toMatchObject({ step: 'confirmed' })
-    expect(world.hookCalls).toHaveLength(3)
-  })
-
-  it('before the proof, with the old certificate ended meanwhile: the received one is better than none', async () => {
-    const clock = flyingClock()
-    const server = await startServer({ now: () => clock.now() })
-    const world = makeWorld({ clock })
-    await enrolled(server, world)
-    clock.advance(server.life / 2)
-    server.fail('check-in', 'drop')
-    await expect(renew(world)).rejects.toMatchObject({ code: 'network' })
-    expect(await settle(openFrom(world), { hook: 'now' })).toMatchObject({ step: 'received' })
-    expect(inUse(world).number).toBe(1)
-    clock.advance(server.life / 2 + 60_000)
-    expect(await settle(openFrom(world), { hook: 'now' })).toMatchObject({ step: 'hooked', proof: null })
-    expect(inUse(world).number).toBe(2)
-    await goOn(world)
-    expect(stepOf(world)).toBe('confirmed')
-    expect(server.certificates[1]?.state).toBe('confirmed')
-  })
-
-  it('finds a damaged new chain and asks for the same certificate again', async () => {
-    const server = await startServer()
-    const world = makeWorld()
-    await enrolled(server, world)
-    server.fail('check-in', 'drop')
-    await expect(renew(world)).rejects.toThrow()
-    const chain = join(world.place.directory, 'pairs/2/chain.pem')
-    writeFileSync(chain, readFileSync(chain, 'utf8').slice(0, 900))
-    await goOn(world)
-    expect(states(server)).toEqual(['superseded', 'confirmed'])
-  })
-
-  it('finds a lost new key and begins again', async () => {
-    const server = await startServer()
-    const world = makeWorld()
-    await enrolled(server, world)
-    server.fail('simplereenroll', 'drop')
-    await expect(renew(world)).rejects.toThrow()
-    rmSync(join(world.place.directory, 'pairs/2/key.pem'))
-    await renew(world)
-    expect(states(server)).toEqual(['superseded', 'confirmed'])
-  })
-
-  it('finds a damaged journal and keeps the pair in use', async () => {
-    const server = await startServer()
-    const world = makeWorld()
-    const { pair } = await enrolled(server, world)
-    for (const text of ['', '{"step":', '[]', '{"step":"flown"}']) {
-      writeFileSync(join(world.place.directory, 'journal.json'), text)
-      await goOn(world)
-      expect(inUse(world).leaf.fingerprint).toBe(pair.leaf.fingerprint)
-    }
-    await renew(world)
-    expect(states(server)).toEqual(['superseded', 'confirmed'])
-  })
-})
-
-describe('a damaged pair in use', () => {
-  it('is replaced by the one before it', async () => {
-    const server = await startServer()
-    const world = makeWorld()
-    await enrolled(server, world)
-    await renew(world)
-    rmSync(join(world.place.directory, 'pairs/2'), { recursive: true })
-    await expect(goOn(world)).rejects.toThrow(/superseded/)
-    expect(inUse(world).number).toBe(1)
-    expect(world.messages).toContain('the current pair is damaged; another one takes its place')
-  })
-})
-
-describe('trust anchors', () => {
-  const span = () => ({ notBefore: Date.now() - 1_000_000, notAfter: Date.now() + 1_000_000_000 })
-
-  it('follow the server by its tag, and the hook hears of it', async () => {
-    const server = await startServer()
-    const world = makeWorld()
-    await enrolled(server, world, { hook: ['reload'] })
-    const next = makeAuthority({ name: 'Next Root', ...span() })
-    server.trustAnchors = { tag: 'tag-2', pem: server.root.pem + next.pem }
-    server.calls = []
-    await goOn(world)
-    const anchors = readFileSync(join(world.place.directory, 'trust-anchors.pem'), 'utf8')
-    expect(anchors).toBe(server.root.pem + next.pem)
-    expect(world.hookCalls).toHaveLength(2)
-    await goOn(world)
-    expect(server.calls.filter(({ operation }) => operation === 'trust-anchors')).toHaveLength(1)
-    expect(world.hookCalls).toHaveLength(2)
-  })
-
-  it('carry a device over a change of root', async () => {
-    const server = await startServer()
-    const world = makeWorld()
-    await enrolled(server, world)
-    const next = makeAuthority({ name: 'Next Root', ...span() })
-    server.trustAnchors = { tag: 'both', pem: server.root.pem + next.pem }
-    await goOn(world)
-    server.present(next)
-    server.trustAnchors = { tag: 'next', pem: next.pem }
-    await goOn(world)
-    expect(readFileSync(join(world.place.directory, 'trust-anchors.pem'), 'utf8')).toBe(next.pem)
-    await goOn(world)
-  })
-
-  it('stay as they are when the offered ones would lock the device out, are none, or cannot be read', async () => {
-    const server = await startServer()
-    const world = makeWorld()
-    await enrolled(server, world)
-    const stranger = makeAuthority({ name: 'Stranger', ...span() })
-    for (const [tag, pem] of [
-      ['a', stranger.pem],
-      ['b', ''],
-      ['c', server.root.pem.slice(0, 300)],
-      ['d', server.issuing.pem],
-    ] as const) {
-      server.trustAnchors = { tag, pem }
-      await expect(goOn(world)).rejects.toThrow()
-      expect(readFileSync(join(world.place.directory, 'trust-anchors.pem'), 'utf8')).toBe(server.root.pem)
-    }
-    await renew(world)
     expect(states(server)).toEqual(['superseded', 'confirmed'])
   })
 })

@@ -6,8 +6,10 @@ import { type Agent, openAgent, type World } from '../../src/agent/agent.ts'
 import { type Disk, systemDisk } from '../../src/agent/disk.ts'
 import { enrolAgent } from '../../src/agent/enrol.ts'
 import type { HookCall } from '../../src/agent/hook.ts'
+import { loadJournal } from '../../src/agent/journal.ts'
 import type { LogDetail } from '../../src/agent/log.ts'
 import { currentNumber, loadPair, type Pair } from '../../src/agent/pairs.ts'
+import { renewOnce } from '../../src/agent/renew.ts'
 import { loadSettings, type Settings } from '../../src/agent/settings.ts'
 import { createOpenSession } from '../../src/agent/transport.ts'
 import { type FlyingClock, flyingClock } from '../fakes/agent-clock.ts'
@@ -101,3 +103,10 @@ export const inUse = (world: World): Pair => {
   if (number === null) throw new Error('there is no current pair')
   return loadPair(world.place, number)
 }
+
+/** Renews now. */
+export const renew = (world: TestWorld) => renewOnce(openFrom(world), { force: true })
+/** What a timer does: goes on with what is in progress, begins nothing that is not due. */
+export const goOn = (world: TestWorld) => renewOnce(openFrom(world), { force: false })
+export const stepOf = ({ place }: TestWorld) => loadJournal(place.disk, place.directory)?.step
+export const states = (server: DeviceServer) => server.certificates.map(({ state }) => state)

@@ -10,7 +10,7 @@ import { startServer } from './server.ts'
 
 const bundle = new URL('../../dist/everleaf-agent.mjs', import.meta.url).pathname
 /** Writes the peak of resident memory, in megabytes, when the process ends. */
-const tellPeak = new URL('./tell-peak.ts', import.meta.url).href
+const tellPeak = new URL('./tell-peak.mjs', import.meta.url).href
 
 export const agent: Bench = async ({ directory, progress, rounds }) => {
   progress('agent: enrolling')

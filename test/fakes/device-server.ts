@@ -10,69 +10,20 @@ import { parseCheckInRequest } from '../../src/protocol/check-in.ts'
 import { estMediaTypes, estPath, everleafRoot } from '../../src/protocol/est.ts'
 import { encodeCertsOnly } from '../../src/protocol/pkcs7.ts'
 import { makeAuthority, makeKey, makeLeaf, type TestAuthority, type TestKey } from '../support/certificates.ts'
+import {
+  type Call,
+  type DeviceServerOptions,
+  type Fault,
+  type Hint,
+  type IssuedCertificate,
+  type Operation,
+  Refusal,
+} from './device-server-words.ts'
 
-export type Operation = 'cacerts' | 'simpleenroll' | 'simplereenroll' | 'check-in' | 'trust-anchors'
-
-/**
- * `drop` ends the connection before anything is done; `drop answer` does it all and says nothing; `cut` sends half an answer;
- * `wrong certificate` issues for another key; `slow` answers after a second; `never` does not answer at all.
- */
-export type Fault =
-  | 'drop'
-  | 'drop answer'
-  | 'cut'
-  | 'garbage'
-  | 'huge'
-  | 'wrong certificate'
-  | 'slow'
-  | 'never'
-  | { status: number; retryAfter?: string }
-
-export interface IssuedCertificate {
-  fingerprint: string
-  device: string
-  der: Uint8Array
-  spkiSha256: string
-  predecessor: string | null
-  state: 'issued' | 'confirmed' | 'superseded' | 'revoked'
-  notBefore: number
-  notAfter: number
-}
-
-export interface DeviceServerOptions {
-  /** Life of a certificate, milliseconds. */
-  life?: number
-  now?: () => number
-  /** Speaks EST only, as other servers do. */
-  plain?: boolean
-  label?: string
-  minimumTls?: 'TLSv1.2' | 'TLSv1.3'
-}
-
-export interface Hint {
-  now: boolean
-  at: number
-  keys: 'rekey' | 'reuse'
-}
-
-interface Call {
-  operation: Operation
-  certificate: IssuedCertificate | null
-  authorization: string | null
-  /** What a check-in said was wrong. */
-  error: string | null
-}
+export type { DeviceServerOptions, Fault, Operation } from './device-server-words.ts'
 
 const year = 365 * 86_400_000
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
-
-class Refusal extends Error {
-  readonly status: number
-  constructor(status: number, message: string) {
-    super(message)
-    this.status = status
-  }
-}
 
 /** A small EST server that keeps books: it renews by (predecessor, key) and supersedes a predecessor once its successor was seen. */
 export class DeviceServer {

@@ -150,10 +150,12 @@ describe('a sink is due', () => {
   })
 })
 
-test('the truststore and what is old are looked at as one unit each, the listener only where it is ours', async () => {
+test('the truststore and what is old are looked at as one unit each, the listener only where it is ours, what is old only after a quarter of an hour', async () => {
   expect([await due('publish-truststore'), await due('prune'), await due('renew-listener')]).toEqual([
     ['truststore'],
-    ['prune'],
+    [],
     [],
   ])
+  await world.clock.advance(15 * 60_000)
+  expect(await due('prune')).toEqual(['prune'])
 })

@@ -125,6 +125,11 @@ describe('a token is not made', () => {
     ['for an unknown profile', { profile: 'devise' }, /unknown profile devise; there are device, labelled/],
     ['for an id that does not fit a name', { device: 'a b' }, /letters, digits/],
     ['for longer than 30 days', { ttl: 31 * day }, /30 days/],
+    [
+      'with a label that no certificate can hold',
+      { profile: 'labelled', labels: { site: 'x'.repeat(200) } },
+      /cannot be written/,
+    ],
     ['without a label that the profile needs', { profile: 'labelled' }, /\{label\.site\}/],
   ])('%s', async (_, request, message) => {
     await expect(make(request)).rejects.toThrow(message)

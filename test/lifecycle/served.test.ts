@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { truststoreKey } from '../../src/lifecycle/ports.ts'
 import { publishCrl } from '../../src/lifecycle/publish-crl.ts'
 import { publishTruststore } from '../../src/lifecycle/publish-truststore.ts'
 import { readiness } from '../../src/lifecycle/readiness.ts'
@@ -9,6 +10,7 @@ import { revokeCertificate } from '../../src/lifecycle/revoke-certificate.ts'
 import { currentCrls, trustAnchors } from '../../src/lifecycle/served-artefacts.ts'
 import { openListenerDirectory } from '../../src/listener/directory.ts'
 import { parseCrlBundle, parseTruststore } from '../../src/pki/truststore.ts'
+import { makeAuthority } from '../support/certificates.ts'
 import { day, makeWorld, type TestDevice, type World } from '../support/world.ts'
 
 let world: World
@@ -72,12 +74,23 @@ describe('renewal information (RFC 9773)', () => {
 })
 
 describe('what devices fetch', () => {
-  test('is empty before anything was published, and has an ETag all the same', async () => {
-    expect(await trustAnchors(world.ports)).toEqual({ pem: '', etag: expect.stringMatching(/^"[0-9a-f]{32}"$/) })
+  test('has no CRL before one was published', async () => {
     expect((await currentCrls(world.ports)).pem).toBe('')
   })
 
-  test('is the live truststore and the CRL of every authority, under an ETag that changes with them', async () => {
+  test("is this server's own authorities, and never a partner whom gateways trust: it could pose as the server", async () => {
+    const partner = makeAuthority({ name: 'Partner', notBefore: world.clock.now(), notAfter: world.clock.now() + day })
+    const { fingerprint, subjectText: subject, der, notAfter } = partner.parsed
+    const anchor = { fingerprint, subject, der, notAfter, source: 'partner' as const, state: 'active' as const }
+    await world.ports.store.transaction((tx) => tx.anchors.insert({ ...anchor, addedAt: world.clock.now() }))
+    await world.sweep()
+    const published = await world.ports.publication.get(truststoreKey)
+    expect(parseTruststore(new TextDecoder().decode(published?.bytes))).toHaveLength(3)
+    const subjects = parseTruststore((await trustAnchors(world.ports)).pem).map(({ subjectText }) => subjectText)
+    expect(subjects.sort()).toEqual(['CN=Test Issuing G1', 'CN=Test Root G1'])
+  })
+
+  test('is the authorities and the CRL of each, under an ETag that changes with them', async () => {
     await world.sweep()
     const [anchors, crls] = [await trustAnchors(world.ports), await currentCrls(world.ports)]
     expect(parseTruststore(anchors.pem)).toHaveLength(2)

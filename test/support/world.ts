@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { initialiseLocalAuthorities, openLocalAuthorities } from '../../src/authority/local.ts'
+import { type DetailType, eventSchemas } from '../../src/events/catalogue.ts'
 import { jobTable } from '../../src/jobs/index.ts'
 import { createScheduler } from '../../src/jobs/scheduler.ts'
 import { confirmCertificate } from '../../src/lifecycle/confirm-certificate.ts'
@@ -154,6 +155,9 @@ export const makeWorld = async (options: WorldOptions = {}): Promise<World> => {
     async stop() {
       await scheduler.stop()
       await queue.close(1_000)
+      // Whatever a test made the verbs tell must keep to the catalogue.
+      for (const { detailType, detail } of await plain.store.events.tail(10_000))
+        eventSchemas[detailType as DetailType].parse(detail)
       await plain.store.close()
       await rm(directory, { recursive: true, force: true })
     },

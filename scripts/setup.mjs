@@ -123,7 +123,11 @@ const forTests = [
   { debian: 'gnutls-bin', programs: ['certtool'], files: [] },
   { debian: 'strongswan-pki', programs: ['pki'], files: [] },
   // Elliptic curves for pki, which only recommends them.
-  { debian: 'libstrongswan-standard-plugins', programs: [], files: ['/usr/lib/ipsec/plugins/libstrongswan-openssl.so'] },
+  {
+    debian: 'libstrongswan-standard-plugins',
+    programs: [],
+    files: ['/usr/lib/ipsec/plugins/libstrongswan-openssl.so'],
+  },
   { debian: 'curl', programs: ['curl'], files: [] },
   { debian: 'libbcpkix-java', programs: [], files: [jar('bcpkix'), jar('bcutil')] },
   { debian: 'libbcprov-java', programs: [], files: [jar('bcprov')] },

@@ -50,12 +50,13 @@ const random = systemRandom
 export const startDaemon = async ({ config, log }: { config: Config; log: Logger }): Promise<Daemon> => {
   const opened = new AsyncDisposableStack()
   try {
+    const token = readSecret({ file: config.listen.admin.tokenFile }, 'admin token')
     const source = await openListener(config, log, opened)
     const ports = await openPorts(config, { log, source }, opened)
     await registerAuthorities(ports)
     await recordProfiles(ports)
     await renewListener({}, ports)
-    const addresses = await listen(config, { ports, source, log }, opened)
+    const addresses = await listen(config, { ports, source, token, log }, opened)
     return { addresses, close: () => opened.disposeAsync() }
   } catch (error) {
     await opened.disposeAsync()
@@ -122,18 +123,22 @@ const openSinks = (config: Config, log: Logger, opened: AsyncDisposableStack): M
 
 const listen = async (
   config: Config,
-  { ports, source, log }: { ports: Ports; source: Listener; log: Logger },
+  { ports, source, token, log }: { ports: Ports; source: Listener; token: string; log: Logger },
   opened: AsyncDisposableStack,
 ): Promise<Daemon['addresses']> => {
   const queue = createInProcessQueue({ clock, random, log })
   const jobs = jobTable(ports, { sweep: config.sweep, coalesce: config.crl.coalesce })
   const scheduler = createScheduler({ clock, queue, jobs, log })
-  opened.defer(() => queue.close(stopDeadline))
-  opened.defer(() => scheduler.stop())
+  // All at once: one deadline for everything, not one after the other.
+  const working: Array<{ close(deadline: Duration): Promise<void> }> = [queue]
+  opened.defer(async () => {
+    await scheduler.stop()
+    const ends = await Promise.allSettled(working.map((each) => each.close(stopDeadline)))
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+  })
   const anchors = () => ports.authorities.all.map(({ certificate }) => certificate.der)
   const device = createDeviceServer({ ports, identity: source.source, anchors, log })
   const open = createPublicServer({ ports, log })
-  const token = readSecret({ file: config.listen.admin.tokenFile }, 'admin token')
   const addresses = { device: '', public: '', admin: '' }
   const admin = createAdminServer({
     ports,
@@ -153,19 +158,14 @@ const listen = async (
     names: [...config.listen.device.names, config.listen.admin.host],
     log,
   })
-  addresses.device = await bind(device, config.listen.device, opened)
-  addresses.public = await bind(open, config.listen.public, opened)
-  addresses.admin = await bind(admin, config.listen.admin, opened)
+  const bind = async (server: HttpListener, { host, port }: { host: string; port: number }): Promise<string> => {
+    const bound = await server.listen({ host, port })
+    working.push(server)
+    return `${host}:${bound.port}`
+  }
+  addresses.device = await bind(device, config.listen.device)
+  addresses.public = await bind(open, config.listen.public)
+  addresses.admin = await bind(admin, config.listen.admin)
   scheduler.start()
   return addresses
-}
-
-const bind = async (
-  server: HttpListener,
-  { host, port }: { host: string; port: number },
-  opened: AsyncDisposableStack,
-): Promise<string> => {
-  const bound = await server.listen({ host, port })
-  opened.defer(() => server.close(stopDeadline))
-  return `${host}:${bound.port}`
 }

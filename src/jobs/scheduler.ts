@@ -56,7 +56,7 @@ const longestCatchUp = 60
 /** A clock that went ahead by more than this at once, in seconds, may be wrong and come back, */
 const leap = 3_600
 /** and patient jobs wait this long for it, in seconds. */
-const patience = 120
+const patience = 600
 const firstPause: Duration = 1_000
 const longestPause: Duration = 60_000
 

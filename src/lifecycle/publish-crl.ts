@@ -1,12 +1,13 @@
 import type { Authority } from '../authority/authority.ts'
 import { EverleafError, isEverleafError } from '../errors.ts'
-import type { CrlRecord, Decision, Instant, Revocation } from '../model.ts'
-import { type ParsedCrl, parseCrl, verifyCrl } from '../pki/crl.ts'
+import type { CrlRecord, Decision, Instant } from '../model.ts'
+import { droppedSerials, type ParsedCrl, parseCrl, verifyCrl } from '../pki/crl.ts'
 import { sha256Hex } from '../pki/digest.ts'
 import { sameBytes } from '../pki/same-bytes.ts'
 import { crlFreshness, dropsBefore, mayDropEntry, nextCrlNumber, nextUpdateOf } from '../policy/crl.ts'
 import { backdated, expiryOf } from '../policy/slot.ts'
 import type { Artefact } from '../publication/publication.ts'
+import type { CrlRow } from '../store/store.ts'
 import { adoptLiveCrl, type CrlShard, crlPublishedEvent, crlRecordOf } from './adopt-crl.ts'
 import { crlKey, type Ports } from './ports.ts'
 import { iso, recordEvent, recordEventOnce } from './record-event.ts'
@@ -71,8 +72,8 @@ const readLive = (artefact: Artefact | null, authority: Authority): ParsedCrl | 
   }
 }
 
-const collect = async (chunks: AsyncIterable<Revocation[]>): Promise<Revocation[]> => {
-  const all: Revocation[] = []
+const collect = async (chunks: AsyncIterable<CrlRow[]>): Promise<CrlRow[]> => {
+  const all: CrlRow[] = []
   for await (const chunk of chunks) for (const revocation of chunk) all.push(revocation)
   return all
 }
@@ -84,7 +85,7 @@ const sign = async (
     number,
     record,
     now,
-  }: { revocations: Revocation[]; number: bigint; record: CrlRecord | null; now: Instant },
+  }: { revocations: CrlRow[]; number: bigint; record: CrlRecord | null; now: Instant },
   settings: Ports['settings'],
 ): Promise<ParsedCrl> => {
   const { crlSigner, certificate, id } = authority
@@ -106,7 +107,7 @@ const refuseUnsafe = async (
     authority,
     revocations,
     now,
-  }: { live: ParsedCrl | null; authority: Authority; revocations: Revocation[]; now: Instant },
+  }: { live: ParsedCrl | null; authority: Authority; revocations: CrlRow[]; now: Instant },
   store: Ports['store'],
 ): Promise<void> => {
   const refuse = (message: string) => new EverleafError('refused', `CRL ${next.number} of ${authority.id}: ${message}`)
@@ -116,9 +117,7 @@ const refuseUnsafe = async (
   if (live === null) return
   if (!sameBytes(next.issuer, live.issuer)) throw refuse('its issuer is not that of the live CRL')
   if (next.number <= live.number) throw refuse(`its number is not larger than ${live.number}, which is live`)
-  const present = new Set(revocations.map(({ serial }) => serial))
-  for (const { serial } of live.entries()) {
-    if (present.has(serial)) continue
+  for (const serial of droppedSerials(live, next)) {
     const revocation = await store.revocations.get({ authority: authority.id, serial })
     if (!mayDropEntry(live.thisUpdate, revocation?.notAfter ?? null, now))
       throw refuse(`serial ${serial} is in the live CRL ${live.number} and missing here before one CRL past its expiry`)

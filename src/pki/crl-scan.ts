@@ -93,6 +93,41 @@ export function* readEntries(bytes: Uint8Array): Generator<CrlEntry> {
   for (const view of views(bytes)) yield decodeEntry(bytes, view)
 }
 
+/** Serials of `earlier` that are not in `later`; both checked and ascending. Linear, and allocates for what is missing only. */
+export function* missingEntries(earlier: Uint8Array, later: Uint8Array): Generator<Serial> {
+  let at = 0
+  for (let offset = 0; offset < earlier.length; ) {
+    const end = entryEnd(earlier, offset)
+    let order = -1
+    while (at < later.length) {
+      order = compareSerials(later, at, earlier, offset)
+      if (order >= 0) break
+      at = entryEnd(later, at)
+    }
+    if (at >= later.length || order > 0) yield readEntries(earlier.subarray(offset, end)).next().value?.serial ?? ''
+    else at = entryEnd(later, at)
+    offset = end
+  }
+}
+
+const entryEnd = (bytes: Uint8Array, offset: number): number => {
+  const length = contentLength(bytes, offset, bytes.length, tags.sequence)
+  return offset + headerLength(length) + length
+}
+
+/** Positive: the serial of the entry of `a` at `at` is the larger one. A serial has less than 128 octets. */
+const compareSerials = (a: Uint8Array, at: number, b: Uint8Array, offset: number): number => {
+  let left = at + headerLength(contentLength(a, at, a.length, tags.sequence)) + 1
+  let right = offset + headerLength(contentLength(b, offset, b.length, tags.sequence)) + 1
+  const end = left + 1 + (a[left] ?? 0)
+  // The length octet first: among minimal positive numbers the longer is the larger.
+  for (; left < end; left += 1, right += 1) {
+    const difference = (a[left] ?? 0) - (b[right] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return 0
+}
+
 /** The first entry with this serial, given as the content octets of its INTEGER, or null. Linear, without allocation. */
 export function findEntry(bytes: Uint8Array, serial: Uint8Array): CrlEntry | null {
   for (const view of views(bytes)) {

@@ -24,7 +24,7 @@ import { readingInput } from './bad-input.ts'
 import type { ParsedCertificate } from './certificate.ts'
 import type { CrlEntry } from './crl-entries.ts'
 import { encodeEntries } from './crl-entries.ts'
-import { findEntry, readEntries, scanEntries } from './crl-scan.ts'
+import { findEntry, missingEntries, readEntries, scanEntries } from './crl-scan.ts'
 import { encodeExtension, readAuthorityKeyIdentifier, readExtensions } from './extensions.ts'
 import { sameBytes } from './same-bytes.ts'
 import { serialToBytes } from './serial.ts'
@@ -196,6 +196,13 @@ export const findCrlEntry = (crl: ParsedCrl, serial: Serial): CrlEntry | null =>
 
 const serialContent = (unsigned: Uint8Array): Uint8Array =>
   (unsigned[0] ?? 0) >= 0x80 ? Uint8Array.from([0, ...unsigned]) : unsigned
+
+/** Serials of `earlier` that `later` lacks. Both in ascending order are compared in place, octet by octet. */
+export function droppedSerials(earlier: CrlFields, later: CrlFields): Iterable<Serial> {
+  if (earlier.ascending && later.ascending) return missingEntries(earlier.entryBytes, later.entryBytes)
+  const present = new Set(Array.from(later.entries(), ({ serial }) => serial))
+  return Array.from(earlier.entries(), ({ serial }) => serial).filter((serial) => !present.has(serial))
+}
 
 /** Whether `issuer` signed the CRL and may: names and key identifiers match, its key usage allows it, the signature is good. */
 export function verifyCrl(crl: ParsedCrl, issuer: ParsedCertificate): boolean {

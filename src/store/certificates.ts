@@ -30,6 +30,7 @@ interface Row {
 const columns = `authority, serial, device, profile, source, state, subject, spki_sha256, not_before, not_after, slot,
   renewal_opened_at, predecessor_authority, predecessor_serial, token, issued_at, delivered_at, confirmed_at,
   superseded_at, crl_shard, next_alert_at, der`
+const allPlaceholders = placeholders(22)
 const select = `SELECT ${columns} FROM certificate`
 const ordered = 'ORDER BY authority, serial'
 
@@ -212,7 +213,7 @@ export const certificateWrites = (sql: Sql): CertificateWrites => ({
   ...certificateReads(sql),
 
   async insert(certificate) {
-    await sql.run(`INSERT INTO certificate (${columns}) VALUES (${placeholders(22)})`, toValues(certificate))
+    await sql.run(`INSERT INTO certificate (${columns}) VALUES (${allPlaceholders})`, toValues(certificate))
   },
 
   async change({ authority, serial }, from, change) {

@@ -1,6 +1,6 @@
 import type { CertificateKey, Instant, Revocation, RevocationReason } from '../model.ts'
 import { pruneLimit, type Sql } from './sql.ts'
-import type { RevocationReads, RevocationWrites } from './store.ts'
+import type { CrlRow, RevocationReads, RevocationWrites } from './store.ts'
 
 interface Row {
   serial: string
@@ -44,17 +44,17 @@ interface Wanted {
 }
 
 /** What the next CRL must hold, from the clustered index, chunk after chunk. */
-async function* chunks(sql: Sql, { authority, shard, mark, published, since }: Wanted): AsyncGenerator<Revocation[]> {
+async function* chunks(sql: Sql, { authority, shard, mark, published, since }: Wanted): AsyncGenerator<CrlRow[]> {
   for (let after = ''; ; ) {
     const rows = await sql.all<Row>(
-      `SELECT ${columns} FROM revocation
+      `SELECT serial, revoked_at, reason FROM revocation
        WHERE authority = $1 AND crl_shard = $2 AND serial > $3 AND sequence <= $4
          AND (not_after >= $5 OR (published_in IS NULL AND sequence > $6))
        ORDER BY serial LIMIT $7`,
       [authority, shard, after, mark, since, published, chunkSize],
     )
     const last = rows.at(-1)
-    if (last) yield rows.map((row) => toRevocation(row, authority, shard))
+    if (last) yield rows.map(({ serial, revoked_at, reason }) => ({ serial, revokedAt: revoked_at, reason }))
     if (!last || rows.length < chunkSize) return
     after = last.serial
     await sql.pause()

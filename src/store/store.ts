@@ -128,11 +128,14 @@ export interface CertificateWrites extends CertificateReads {
   prune(before: Instant, limit: number): Promise<number>
 }
 
+/** What a CRL says of a revocation. */
+export type CrlRow = Pick<Revocation, 'serial' | 'revokedAt' | 'reason'>
+
 export interface RevocationsForCrl {
   /** For `markPublished`: a revocation that comes later lies beyond it, and is not among `chunks`. */
   mark: number
   /** By serial, read as they are asked for. */
-  chunks: AsyncIterable<Revocation[]>
+  chunks: AsyncIterable<CrlRow[]>
 }
 export interface RevocationReads {
   get(key: CertificateKey): Promise<Revocation | null>

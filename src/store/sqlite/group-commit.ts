@@ -6,6 +6,9 @@ import type { Connection } from './connection.ts'
 /** Transactions that share one commit at most, so that the first of them does not wait for long. */
 const largestGroup = 500
 
+/** Turns of the event loop that a group waits for more members at most. */
+const longestGather = 8
+
 interface Member<Tx> {
   work: (tx: Tx) => Promise<unknown>
   /** Enters the asynchronous context of the caller, whose log lines are to bear its own request. */
@@ -100,10 +103,18 @@ export function groupCommit<Tx>(connection: Connection, writes: (sql: Sql) => Tx
     for (const answer of answers) answer()
   }
 
+  /** Turns of the event loop for as long as each brings another member: all that arrives in them shares the commit. */
+  async function gather(): Promise<void> {
+    let before = 0
+    for (let turn = 0; turn < longestGather && waiting.length > before; turn += 1) {
+      before = waiting.length
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
   async function run(): Promise<void> {
     while (waiting.length > 0) {
-      // One turn of the event loop: everything that arrives in it shares the commit.
-      await new Promise((resolve) => setImmediate(resolve))
+      await gather()
       // What it can still throw is a failed ROLLBACK: its members know already, and the next BEGIN tells the others.
       await commitGroup(waiting.splice(0, largestGroup)).catch(() => undefined)
     }

@@ -236,7 +236,7 @@ describe('requests sent ahead of their answers', () => {
   it('are answered in their order, while they are few', async () => {
     const socket = await openTcp(port)
     const answer = untilClosed(socket)
-    socket.write(some.repeat(15) + `GET /none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+    socket.write(`${some.repeat(15)}GET /none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
     const statuses = (await answer).match(/HTTP\/1\.1 \d{3}/g)
     expect(statuses).toEqual([...Array.from({ length: 15 }, () => 'HTTP/1.1 200'), 'HTTP/1.1 404'])
   })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Revocation } from '../../../src/model.ts'
+import type { CrlRow } from '../../../src/store/store.ts'
 import { day, revocation, start } from '../../support/records.ts'
 import { freshStore, type OpenStore } from './fresh.ts'
 
@@ -14,10 +15,11 @@ export const revocationContract = (open: OpenStore): void => {
       })
     const forCrl = async (previousThisUpdate: number | null, authority = 'issuing-g1', shard = 0) => {
       const { mark, chunks } = await fresh.store.revocations.forCrl(authority, shard, previousThisUpdate)
-      const entries: Revocation[] = []
+      const entries: CrlRow[] = []
       for await (const chunk of chunks) entries.push(...chunk)
       return { mark, entries, serials: entries.map(({ serial }) => serial) }
     }
+    const entryOf = ({ serial, revokedAt, reason }: Revocation): CrlRow => ({ serial, revokedAt, reason })
     const mark = (number: bigint, upTo: number) =>
       fresh.write((tx) => tx.revocations.markPublished('issuing-g1', 0, number, upTo))
     const unpublished = () => fresh.store.revocations.countUnpublished('issuing-g1', 0)
@@ -59,7 +61,7 @@ export const revocationContract = (open: OpenStore): void => {
       const given = revocation({ notAfter: start })
       await insert(given)
       const first = await forCrl(start - day)
-      expect(first.entries).toEqual([given])
+      expect(first.entries).toEqual([entryOf(given)])
       await mark(1n, first.mark)
       expect((await forCrl(start - day)).serials).toEqual([given.serial])
       expect((await forCrl(start)).serials).toEqual([given.serial])
@@ -82,8 +84,6 @@ export const revocationContract = (open: OpenStore): void => {
       await mark(12n, (await forCrl(null)).mark)
       expect((await fresh.store.revocations.get(early))?.publishedIn).toBe(10n)
       expect((await fresh.store.revocations.get(late))?.publishedIn).toBe(11n)
-      const { entries } = await forCrl(null)
-      expect(new Set(entries.map(({ publishedIn }) => publishedIn))).toEqual(new Set([10n, 11n]))
     })
 
     it('are not taken for published when they came after the CRL was read', async () => {

@@ -18,8 +18,8 @@ export interface Authority {
 export type CertificateOrder = Omit<CertificateContent, 'issuer' | 'authorityKeyIdentifier' | 'signatureAlgorithm'>
 
 export interface Issuer {
-  /** Lints and signs one end-entity certificate and returns its DER. Records nothing. `refused` when a lint fails. */
-  issue(order: CertificateOrder): Promise<Uint8Array>
+  /** Lints and signs one end-entity certificate and returns it as read back. Records nothing. `refused` when a lint fails. */
+  issue(order: CertificateOrder): Promise<ParsedCertificate>
 }
 
 export type CrlOrder = Omit<CrlContent, 'issuer' | 'authorityKeyIdentifier' | 'signatureAlgorithm'>

@@ -49,7 +49,7 @@ export const createIssuer = (signer: Signer, clock: Clock): Issuer => {
       const read = parseCertificate(der)
       if (read.serial !== order.serial || !(await key.verify(read.tbs, read.signature)))
         throw new EverleafError('internal', `certificate ${order.serial} does not read back as signed; not issued`)
-      return der
+      return read
     },
   }
 }

@@ -1,5 +1,5 @@
 import type { Certificate, CertificateKey, Instant, Profile } from '../model.ts'
-import { type CertificateContent, parseCertificate } from '../pki/certificate.ts'
+import type { CertificateContent, ParsedCertificate } from '../pki/certificate.ts'
 import { inspectPublicKey } from '../pki/key.ts'
 import { serialFromBytes } from '../pki/serial.ts'
 import { alertsOf } from '../policy/alerts.ts'
@@ -30,7 +30,7 @@ export const issueCertificate = async (
 ): Promise<Certificate> => {
   const { issuing } = ports.authorities
   const { profile } = issuance
-  const der = await issuing.issuer.issue({
+  const parsed = await issuing.issuer.issue({
     serial: serialFromBytes(ports.random.bytes(16)),
     subject: issuance.subject,
     notBefore: backdated(now, profile.validity),
@@ -38,7 +38,7 @@ export const issueCertificate = async (
     spki: issuance.spki,
     extensions: extensionsOf(issuance, issuing.id, ports.settings.publicUrl),
   })
-  return rowOf(der, issuance, { authority: issuing.id, fraction: ports.random.fraction(), now })
+  return rowOf(parsed, issuance, { authority: issuing.id, fraction: ports.random.fraction(), now })
 }
 
 const extensionsOf = (issuance: Issuance, authority: string, publicUrl: string): CertificateContent['extensions'] => {
@@ -54,11 +54,10 @@ const extensionsOf = (issuance: Issuance, authority: string, publicUrl: string):
 }
 
 const rowOf = (
-  der: Uint8Array,
+  parsed: ParsedCertificate,
   issuance: Issuance,
   drawn: { authority: string; fraction: number; now: Instant },
 ): Certificate => {
-  const parsed = parseCertificate(der)
   const { profile } = issuance
   const slot = drawSlot(parsed, profile.renewal, drawn.fraction)
   const [firstAlert] = alertsOf({ ...parsed, slot }, profile.alerts.expiry, profile.alerts.overdueAfter)
@@ -71,7 +70,7 @@ const rowOf = (
     state: 'issued',
     subject: parsed.subjectText,
     spkiSha256: parsed.spkiSha256,
-    der,
+    der: parsed.der,
     notBefore: parsed.notBefore,
     notAfter: parsed.notAfter,
     slot,

@@ -21,8 +21,8 @@ describe.skipIf(!requireTool('openssl'))('openssl', () => {
     const { issuing, all } = await openIn(directory)
     const now = clock.now()
     const [good, bad] = [orderAt(now), orderAt(now)]
-    await writeFile(file('good.pem'), encodePem('CERTIFICATE', await issuing.issuer.issue(good)))
-    await writeFile(file('bad.pem'), encodePem('CERTIFICATE', await issuing.issuer.issue(bad)))
+    await writeFile(file('good.pem'), encodePem('CERTIFICATE', (await issuing.issuer.issue(good)).der))
+    await writeFile(file('bad.pem'), encodePem('CERTIFICATE', (await issuing.issuer.issue(bad)).der))
     const revoked = [{ serial: bad.serial, revokedAt: now, reason: 'keyCompromise' as const }]
     const crls = await Promise.all(
       all.map(({ id, crlSigner }) =>
@@ -62,7 +62,7 @@ describe.skipIf(!requireTool('certtool'))('certtool of GnuTLS', () => {
     const { root, issuing } = await initialise(directory, { clock: systemClock })
     const authorities = await openLocalAuthorities({ directory, passphrase, clock: systemClock })
     const now = systemClock.now()
-    const leaf = await authorities.issuing.issuer.issue(orderAt(now))
+    const { der: leaf } = await authorities.issuing.issuer.issue(orderAt(now))
     const crl = await authorities.issuing.crlSigner?.signCrl(crlOrderAt(now))
     const pem = (name: string, label: string, ...ders: Uint8Array[]) =>
       writeFile(join(directory, name), ders.map((der) => encodePem(label, der)).join(''))

@@ -27,7 +27,7 @@ describe('an issuer', () => {
       authorityKeyIdentifier: new Uint8Array(20),
     }
     const issuer = createIssuer({ certificate: authority.parsed, key: authority.privateKey }, clock)
-    const der = Buffer.from(await issuer.issue(order))
+    const der = Buffer.from((await issuer.issue(order)).der)
     expect(der.includes(Buffer.from(authority.parsed.subject))).toBe(true)
     expect(der.includes(Buffer.from(authority.parsed.subjectKeyIdentifier ?? []))).toBe(true)
   })

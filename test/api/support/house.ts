@@ -49,7 +49,7 @@ export const serverPair = async ({ ports }: World): Promise<ListenerPair> => {
   const key = makeKey()
   const { issuing } = ports.authorities
   const now = ports.clock.now()
-  const der = await issuing.issuer.issue({
+  const { der } = await issuing.issuer.issue({
     serial: serialFromBytes(ports.random.bytes(16)),
     subject: Uint8Array.of(0x30, 0),
     notBefore: now - 3_600_000,

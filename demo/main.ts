@@ -28,25 +28,13 @@ const sentence = ({ agents, renewals, refusedWhileLive, revokedRefusedAfterMs, g
   `the revoked one was refused by ${gateway === 'tls' ? 'the node:tls gateway (no nginx here)' : gateway} after ${revokedRefusedAfterMs} ms.\n`
 
 const demo = async (): Promise<boolean> => {
-  const directory = await mkdtemp(join(tmpdir(), 'everleaf-demo-'))
   const stopping = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
-  const screen = values.json ? process.stderr : process.stdout
-  const draw = createView(screen.isTTY === true, (text) => screen.write(text))
+  const stopped = new Promise<false>((resolve) => stopping.signal.addEventListener('abort', () => resolve(false)))
+  // Again and again: an impatient second Ctrl-C must not leave processes and keys behind.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.abort())
+  const directory = await mkdtemp(join(tmpdir(), 'everleaf-demo-'))
   try {
-    const gateway = await startGateway(join(directory, 'gateway'))
-    const server = await startServer(join(directory, 'server'), gateway.settings)
-    const story = tell({ directory: join(directory, 'devices'), gateway, server, draw, signal: stopping.signal })
-    const summary = await story.told
-    screen.write(`\n${sentence(summary)}`)
-    if (values.json) process.stdout.write(`${JSON.stringify(summary)}\n`)
-    if (!values.once && !stopping.signal.aborted) {
-      screen.write('It goes on until Ctrl-C.\n\n')
-      await pause(2 ** 31 - 1, undefined, { signal: stopping.signal }).catch(() => undefined)
-    }
-    stopping.abort()
-    await story.ended
-    return summary.ok
+    return await Promise.race([play(directory, stopping), stopped])
   } finally {
     stopping.abort()
     await endAll()
@@ -54,14 +42,33 @@ const demo = async (): Promise<boolean> => {
   }
 }
 
+const play = async (directory: string, stopping: AbortController): Promise<boolean> => {
+  const screen = values.json ? process.stderr : process.stdout
+  const draw = createView(screen.isTTY === true, (text) => screen.write(text))
+  const gateway = await startGateway(join(directory, 'gateway'))
+  const server = await startServer(join(directory, 'server'), gateway.settings)
+  const summary = await tell({ directory: join(directory, 'devices'), gateway, server, draw, signal: stopping.signal })
+  screen.write(`\n${sentence(summary)}`)
+  if (values.json) process.stdout.write(`${JSON.stringify(summary)}\n`)
+  process.exitCode = summary.ok ? 0 : 1
+  if (!values.once) {
+    screen.write('It goes on until Ctrl-C.\n\n')
+    await pause(2 ** 31 - 1, undefined, { signal: stopping.signal }).catch(() => undefined)
+  }
+  return summary.ok
+}
+
+/** What waits in a story that was broken off would keep the process for half a minute more. */
+const leave = (code: number): void => {
+  process.stdout.write('', () => process.exit(code))
+}
+
 if (values.help) process.stdout.write(help)
 else
   demo().then(
-    (ok) => {
-      process.exitCode = ok ? 0 : 1
-    },
+    (ok) => leave(process.exitCode === 0 || ok ? 0 : 1),
     (error: Error) => {
       process.stderr.write(`demo: ${error.message}\n`)
-      process.exitCode = 1
+      leave(1)
     },
   )

@@ -7,6 +7,11 @@ export const node = process.execPath
 export const root = new URL('..', import.meta.url).pathname
 
 const running = new Set<ChildProcess>()
+let isEnding = false
+
+const refuseAtEnd = (): void => {
+  if (isEnding) throw new Error('the demo is ending')
+}
 
 export interface Program {
   child: ChildProcess
@@ -16,6 +21,7 @@ export interface Program {
 
 /** Starts a program that is ended with the demo. */
 export const start = (argv: readonly string[], environment: Record<string, string> = {}): Program => {
+  refuseAtEnd()
   const [program = '', ...rest] = argv
   const child = spawn(program, rest, {
     cwd: root,
@@ -34,6 +40,7 @@ export const start = (argv: readonly string[], environment: Record<string, strin
 
 /** Runs a program to its end and returns what it wrote; throws with its own words when it fails. */
 export const run = async (argv: readonly string[], environment: Record<string, string> = {}): Promise<string> => {
+  refuseAtEnd()
   const [program = '', ...rest] = argv
   const child = spawn(program, rest, {
     cwd: root,
@@ -64,6 +71,7 @@ export const end = async ({ child }: Program, signal: NodeJS.Signals = 'SIGTERM'
 
 /** Ends everything that still runs, the stubborn by force. */
 export const endAll = async (): Promise<void> => {
+  isEnding = true
   const left = [...running]
   for (const child of left) child.kill('SIGTERM')
   const gone = Promise.all(
@@ -71,6 +79,7 @@ export const endAll = async (): Promise<void> => {
   )
   await Promise.race([gone, pause(5_000)])
   for (const child of running) child.kill('SIGKILL')
+  await Promise.race([gone, pause(1_000)])
 }
 
 export const freePort = async (): Promise<number> => {

@@ -28,8 +28,8 @@ const names = ['device-1', 'device-2', 'device-3', 'device-4', 'device-5'] as co
 const cutFor = 22_000
 const wanted = 2
 
-/** Plays the story on real processes. `told` resolves with its figures, `ended` when everything stopped after the signal. */
-export const tell = (stage: Stage): { told: Promise<Summary>; ended: Promise<void> } => {
+/** Plays the story on real processes; resolves with its figures. Devices talk on until the signal. */
+export const tell = (stage: Stage): Promise<Summary> => {
   const scene: Scene & { devices: DemoDevice[]; events: DemoEvent[] } = {
     gateway: stage.gateway.kind,
     devices: [],
@@ -37,27 +37,21 @@ export const tell = (stage: Stage): { told: Promise<Summary>; ended: Promise<voi
     events: [],
     startedAt: Date.now(),
   }
-  const work: Promise<void>[] = []
-  const told = play(scene, stage, work)
-  return {
-    told,
-    ended: told
-      .then(() => Promise.all(work))
-      .then(
-        () => undefined,
-        () => undefined,
-      ),
-  }
+  return new Promise((resolve, reject) => {
+    // What goes on beside the story ends it when it fails.
+    const beside = (work: Promise<void>) => void work.catch(reject)
+    play(scene, stage, beside).then(resolve, reject)
+  })
 }
 
 const play = async (
   scene: Scene & { devices: DemoDevice[]; events: DemoEvent[] },
   stage: Stage,
-  work: Promise<void>[],
+  beside: (work: Promise<void>) => void,
 ): Promise<Summary> => {
   const { directory, gateway, server, signal } = stage
   await mkdir(directory, { recursive: true })
-  work.push(watch(scene, stage))
+  beside(watch(scene, stage))
   scene.act = 'The gateway gets its first truststore and CRL'
   await until('the gateway has its artefacts', async () =>
     has(scene.events, 'Gateway Updated', 'gateway') ? true : null,
@@ -66,7 +60,7 @@ const play = async (
   scene.act = 'Five devices enrol, each with a one-time token'
   scene.devices.push(...(await Promise.all(names.map((name) => enrol(name, directory, server)))))
   const agents = new Map<string, Program>(names.map((name) => [name, startAgent(name, directory)]))
-  for (const device of scene.devices) work.push(talk(device, { directory, gateway, signal }))
+  for (const device of scene.devices) beside(talk(device, { directory, gateway, signal }))
 
   const [first, , , , last] = scene.devices as [DemoDevice, DemoDevice, DemoDevice, DemoDevice, DemoDevice]
   scene.act = 'They talk through the gateway and renew by themselves, again and again'

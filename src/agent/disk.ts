@@ -57,6 +57,16 @@ const orElse = <T, E>(code: string, otherwise: E, work: () => T): T | E => {
   }
 }
 
+/** Copies that follow links leave directories in their places. */
+const targetOf = (path: string): string => {
+  try {
+    return readlinkSync(path)
+  } catch (error) {
+    if (errorCode(error) !== 'EINVAL') throw error
+    throw new Error('it is no symbolic link; remove it, and it is made anew', { cause: error })
+  }
+}
+
 const withFile = (path: string, flags: string, work: (descriptor: number) => void, mode?: number): void => {
   const descriptor = openSync(path, flags, mode)
   try {
@@ -72,7 +82,7 @@ const writeAll = (descriptor: number, bytes: Uint8Array): void => {
 
 export const systemDisk: Disk = {
   read: (path) => attempt('read', path, () => orElse('ENOENT', null, () => readFileSync(path))),
-  readLink: (path) => attempt('read the link', path, () => orElse('ENOENT', null, () => readlinkSync(path))),
+  readLink: (path) => attempt('read the link', path, () => orElse('ENOENT', null, () => targetOf(path))),
   list: (path) => attempt('list', path, () => orElse('ENOENT', [], () => readdirSync(path))),
   write: (path, bytes, mode) =>
     attempt('write', path, () => withFile(path, 'w', (descriptor) => writeAll(descriptor, bytes), mode)),

@@ -65,7 +65,6 @@ export const enrolAgent = async (world: World, options: EnrolOptions): Promise<{
   makeDirectories(disk, directory)
   const present = loadSettings(disk, directory)
   if (present !== null && currentNumber(world.place) !== null) refuseOther(directory, present, options)
-  saveSettings(disk, directory, settings)
   const anchored = present?.fingerprint === settings.fingerprint && loadAnchors(disk, directory) !== null
   if (!anchored) await bootstrap(world, settings)
   const agent = openAgent(world, settings)
@@ -74,6 +73,8 @@ export const enrolAgent = async (world: World, options: EnrolOptions): Promise<{
     const current = currentPair(agent)
     const open = unfinished(agent, journal)
     if (current !== null && open === null && !force) return { pair: current, already: true }
+    // Not before: what is enrolled already is the operator's, and a root that was not found must not pass for the one that is installed.
+    saveSettings(disk, directory, settings)
     await advance(agent, open ?? beginEnrolment(agent, current), token)
     agent.remember({ failures: 0, retryAt: null })
     return { pair: requireCurrent(agent), already: false }

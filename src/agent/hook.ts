@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
-import { AgentError } from './error.ts'
+import { AgentError, reasonOf } from './error.ts'
 
 export interface HookCall {
   /** Program and arguments; no shell. */
@@ -21,13 +21,17 @@ const inherited = (): NodeJS.ProcessEnv => {
 const outcome = (code: number | null, signal: string | null): string =>
   code === null ? `was ended by ${signal}` : `exited with ${code}`
 
-/** The hook leads a group of its own, so that a shell's children die with it. */
-const killGroup = (leader: number): void => {
+/**
+ * The hook leads a group of its own, so that a shell's children die with it. Says how that went: what runs under sudo may not be killed
+ * by us, and is left alone then.
+ */
+const killGroup = (leader: number): string => {
   try {
     process.kill(-leader, 'SIGKILL')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') return `could not be killed: ${reasonOf(error)}`
   }
+  return 'was killed'
 }
 
 const ended = (child: ChildProcess, { command, deadline }: HookCall): Promise<void> =>
@@ -38,8 +42,7 @@ const ended = (child: ChildProcess, { command, deadline }: HookCall): Promise<vo
       else reject(new AgentError('hook', `hook ${command[0]} ${fault}`))
     }
     const onDeadline = () => {
-      if (child.pid !== undefined) killGroup(child.pid)
-      settle('took too long and was killed')
+      settle(`took too long and ${child.pid === undefined ? 'never began' : killGroup(child.pid)}`)
     }
     deadline.addEventListener('abort', onDeadline)
     child.once('error', (error) => settle(`could not be started: ${error.message}`))

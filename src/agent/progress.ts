@@ -5,7 +5,7 @@ import { reasonOf } from './error.ts'
 import { isBefore, type Journal, loadJournal, owedHook, saveJournal } from './journal.ts'
 import { generateKey } from './keys.ts'
 import { layout } from './layout.ts'
-import { currentNumber, loadKey, loadPair, type Pair, writeKey } from './pairs.ts'
+import { currentNumber, loadKey, loadPair, type Pair, switchTo, writeKey } from './pairs.ts'
 
 /** Changes the journal, durably, and says when a step was reached. */
 export const noteStep = (agent: Agent, journal: Journal, change: Partial<Journal>): Journal => {
@@ -78,14 +78,27 @@ const borneOut = (agent: Agent, journal: Journal): Journal | null => {
   }
 }
 
+/** The journal knows what `current` named. Put back, a link that was lost costs nobody's visit. */
+const putBack = (agent: Agent, number: number | null): number | null => {
+  if (number === null) return null
+  try {
+    switchTo(agent.place, number)
+    agent.log('the link to the pair in use was lost and is put back', { pair: number })
+    return number
+  } catch (error) {
+    agent.log('the link to the pair in use is lost', { pair: number, reason: reasonOf(error) })
+    return null
+  }
+}
+
 /** The journal as the disk bears it out: a step that was done and not noted is noted, an attempt that was overtaken is dropped. */
 export const reconcile = (agent: Agent): Journal | null => {
   const { disk, directory } = agent.place
   const journal = readJournal(agent)
   if (journal === null) return null
-  const current = currentNumber(agent.place)
-  if (isBefore(journal, 'switched') && current === journal.pair) return noteStep(agent, journal, { step: 'switched' })
   const expected = isBefore(journal, 'switched') ? journal.previous : journal.pair
+  const current = currentNumber(agent.place) ?? putBack(agent, expected)
+  if (isBefore(journal, 'switched') && current === journal.pair) return noteStep(agent, journal, { step: 'switched' })
   const sound = current === expected ? borneOut(agent, journal) : null
   if (sound !== null) return sound
   agent.log('the journal does not fit what is on disk; it is put aside', { current, expected })

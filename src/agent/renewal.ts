@@ -26,6 +26,8 @@ const abandon = (agent: Agent, journal: Journal, why: unknown): void => {
       pair: journal.previous,
       proof: 'check-in',
     })
+  // A server that rejects for months must not fill the disk with keys.
+  prune(agent.place, [journal.pair, journal.previous, currentNumber(agent.place)])
 }
 
 const receive = async (agent: Agent, journal: Journal, token: string | null): Promise<Journal> => {

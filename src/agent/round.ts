@@ -5,7 +5,7 @@ import { isBefore, type Journal } from './journal.ts'
 import type { Pair } from './pairs.ts'
 import { beginRenewal, reconcile } from './progress.ts'
 import { advance, advanceLocally } from './renewal.ts'
-import { decideRenewal, type Verdict } from './schedule.ts'
+import { decideRenewal, isAhead, type Verdict } from './schedule.ts'
 
 /** After so many failures in a row the server's advice is done without, lest a broken check-in stop a renewal. */
 const adviceFailures = 3
@@ -21,9 +21,8 @@ export interface Round {
 export const settle = async (agent: Agent, { hook }: { hook: 'now' | 'when due' }): Promise<Journal | null> => {
   const journal = reconcile(agent)
   if (journal === null) return null
-  const { retryAt } = journal.hook
-  if (hook === 'when due' && journal.step === 'switched' && retryAt !== null && agent.time.now() < retryAt)
-    return journal
+  const isEarly = isAhead(journal.hook.retryAt, agent.time.now())
+  if (hook === 'when due' && journal.step === 'switched' && isEarly) return journal
   try {
     return await advanceLocally(agent, journal)
   } catch (error) {

@@ -4,7 +4,7 @@ import { AgentError, codeOf, reasonOf } from './error.ts'
 import { loadJournal } from './journal.ts'
 import type { Pair } from './pairs.ts'
 import { requirePair, round, settle, verdictOn } from './round.ts'
-import { contactDelay, retryDelay } from './schedule.ts'
+import { contactDelay, isAhead, retryDelay } from './schedule.ts'
 
 /** Longest sleep without a look at the wall clock: a laptop that slept a week must notice within a minute. */
 const longestNap = 60_000
@@ -14,14 +14,24 @@ const notableLag = 60_000
 /** When the hook that is owed is tried again; null: none is. */
 const hookAt = (agent: Agent): number | null => {
   const journal = loadJournal(agent.place.disk, agent.place.directory)
-  return journal?.step === 'switched' ? (journal.hook.retryAt ?? 0) : null
+  if (journal?.step !== 'switched') return null
+  return isAhead(journal.hook.retryAt, agent.time.now()) ? journal.hook.retryAt : 0
+}
+
+/** What cannot be noted, on a full disk say, ends nothing. */
+const noteIfPossible = (agent: Agent, note: () => void): void => {
+  try {
+    note()
+  } catch (error) {
+    agent.log('the outcome could not be noted', { reason: reasonOf(error) })
+  }
 }
 
 const soonest = (...instants: (number | null)[]): number => Math.min(...instants.filter((instant) => instant !== null))
 
 /** After a round that went well: the renewal, or before it the next check-in. A server that always says "now" is not asked at once again. */
 const afterSuccess = (agent: Agent, pair: Pair): number => {
-  noteSuccess(agent)
+  noteIfPossible(agent, () => noteSuccess(agent))
   const verdict = verdictOn(agent, pair)
   const nextContact = agent.time.now() + contactDelay(pair.leaf, agent.clock.fraction())
   if (verdict.act === 'renew') return nextContact
@@ -56,9 +66,19 @@ const failed = (agent: Agent, error: unknown): number => {
     fraction: clock.fraction(),
   })
   const next = Math.round(time.now() + delay)
-  noteFailure(agent, error, next)
+  noteIfPossible(agent, () => noteFailure(agent, error, next))
   log('failed; nothing is given up', { code, reason: reasonOf(error), next: isoTime(next) })
   return next
+}
+
+/** Completes what needs no server, a hook that is owed at once. Null, or when to try again what even this machine refused. */
+const complete = async (agent: Agent): Promise<number | null> => {
+  try {
+    await settle(agent, { hook: 'now' })
+    return null
+  } catch (error) {
+    return failed(agent, error)
+  }
 }
 
 /** A moment on both clocks, whichever comes first: the wall clock jumps, the monotonic one may stand still while the machine sleeps. */
@@ -95,20 +115,24 @@ const warnOfClock = ({ clock, time, log }: Agent): void => {
 export const run = async (agent: Agent, signal: AbortSignal): Promise<void> => {
   const onAbort = () => agent.disconnect()
   signal.addEventListener('abort', onAbort)
-  await settle(agent, { hook: 'now' })
+  const retryAt = await complete(agent)
   const { leaf } = requirePair(agent)
   warnOfClock(agent)
   agent.log('running', { subject: leaf.subjectText, notAfter: isoTime(leaf.notAfter), server: agent.settings.server })
   /** A fleet that lost its power together does not call together. */
   const spread = Math.min(60_000, (leaf.notAfter - leaf.notBefore) / 100)
-  let nextRound = momentAt(agent, agent.time.now() + agent.clock.fraction() * spread)
+  let nextRound = momentAt(agent, retryAt ?? agent.time.now() + agent.clock.fraction() * spread)
+  /** What the journal could not take is tried again with the next round, not at once and for ever. */
+  let isJournalStuck = retryAt !== null
   while (!signal.aborted) {
-    const hook = hookAt(agent)
+    const hook = isJournalStuck ? null : hookAt(agent)
     const forHook = hook !== null && hook - agent.time.now() < left(agent, nextRound)
     await sleepUntil(agent, forHook ? momentAt(agent, hook) : nextRound, signal)
     if (signal.aborted) break
-    if (forHook) await settle(agent, { hook: 'now' })
-    else nextRound = momentAt(agent, await turn(agent, signal))
+    const stuckUntil = forHook ? await complete(agent) : null
+    isJournalStuck = stuckUntil !== null
+    if (stuckUntil !== null) nextRound = momentAt(agent, stuckUntil)
+    else if (!forHook) nextRound = momentAt(agent, await turn(agent, signal))
   }
   signal.removeEventListener('abort', onAbort)
   agent.log('stopped')

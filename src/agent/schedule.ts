@@ -68,6 +68,13 @@ export const contactDelay = ({ notBefore, notAfter }: Life, fraction: number): n
 export const callTimeout = ({ notBefore, notAfter }: Life): number =>
   clamp((notAfter - notBefore) / 4, 2 * second, 30 * second)
 
+/** Twice six hours, the most that `retryDelay` gives. */
+const longestDelay = 12 * hour
+
+/** Whether a noted retry is still to come. One further off than any delay was noted under a clock that was ahead. */
+export const isAhead = (retryAt: number | null, now: number): boolean =>
+  retryAt !== null && retryAt > now && retryAt - now <= longestDelay
+
 export interface FailureFacts {
   life: Life
   now: number

@@ -71,11 +71,12 @@ const verifyByTime = (
   if (mismatch !== undefined) throw mismatch
 }
 
-/** Resolves when the server was verified, or throws AgentError `network`, `untrusted` or `refused`. */
-export const connectVerified = (
-  options: SessionOptions,
-  signal: AbortSignal,
-): Promise<{ socket: TLSSocket; chain: AgentCertificate[] }> => {
+interface Connected {
+  socket: TLSSocket
+  chain: AgentCertificate[]
+}
+
+const connectOnce = (options: SessionOptions, signal: AbortSignal): Promise<Connected> => {
   const url = new URL(options.server)
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const bySystem = options.trust !== 'none' && options.timeOverride === null
@@ -114,4 +115,18 @@ export const connectVerified = (
       }
     })
   })
+}
+
+const isTooEarly = (error: unknown): boolean =>
+  error instanceof AgentError && (error.cause as { code?: unknown } | undefined)?.code === 'CERT_NOT_YET_VALID'
+
+/** Resolves when the server was verified, or throws AgentError `network`, `untrusted` or `refused`. */
+export const connectVerified = async (options: SessionOptions, signal: AbortSignal): Promise<Connected> => {
+  try {
+    return await connectOnce(options, signal)
+  } catch (error) {
+    if (!isTooEarly(error)) throw error
+    // The clock stood still while the device was off. By the latest start in the chain, which is after our clock, nothing that ended passes.
+    return connectOnce({ ...options, timeOverride: 0 }, signal)
+  }
 }

@@ -71,6 +71,7 @@ export const createOpenSession =
     const exchange = (request: Request): Promise<Answer> =>
       new Promise((resolve, reject) => {
         const body = request.body === undefined ? undefined : Buffer.from(request.body)
+        const onClose = () => reject(new AgentError('network', `${server}: closed without an answer`))
         const outgoing = httpRequest(
           {
             agent: pool,
@@ -86,6 +87,7 @@ export const createOpenSession =
             signal,
           },
           (response) => {
+            outgoing.off('close', onClose)
             readBody(response, server).then(
               (bytes) => resolve({ status: response.statusCode ?? 0, headers: plainHeaders(response), body: bytes }),
               reject,
@@ -93,6 +95,8 @@ export const createOpenSession =
           },
         )
         outgoing.once('error', reject)
+        // Node closes without an error when an answer is none, such as 101.
+        outgoing.once('close', onClose)
         outgoing.end(body)
       })
     return {

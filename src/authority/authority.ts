@@ -1,5 +1,5 @@
 import type { CertificateContent, ParsedCertificate } from '../pki/certificate.ts'
-import type { CrlContent } from '../pki/crl.ts'
+import type { CrlContent, ParsedCrl } from '../pki/crl.ts'
 
 /**
  * A CA. `id` is stable and unique over roll-overs, e.g. `issuing-g1`. What it can do beyond being trusted it carries as
@@ -25,8 +25,8 @@ export interface Issuer {
 export type CrlOrder = Omit<CrlContent, 'issuer' | 'authorityKeyIdentifier' | 'signatureAlgorithm'>
 
 export interface CrlSigner {
-  /** Lints and signs one CRL and returns its DER. Records nothing. `refused` when a lint fails. */
-  signCrl(order: CrlOrder): Promise<Uint8Array>
+  /** Signs one CRL, lints and verifies it and returns what was read back. Records nothing. `refused` when a lint fails. */
+  signCrl(order: CrlOrder): Promise<ParsedCrl>
 }
 
 /** All authorities of this server. `issuing` is the one that new certificates come from. */

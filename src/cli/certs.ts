@@ -3,7 +3,7 @@ import { EverleafError, isEverleafError } from '../errors.ts'
 import { importFiles } from './certificate-files.ts'
 import type { AdminClient } from './client.ts'
 import { details, table, when, whenExactly } from './format.ts'
-import { example, instant, positiveInteger, revocationReasons, segment } from './options.ts'
+import { example, instant, pageSize, revocationReasons, segment } from './options.ts'
 import type { Session } from './session.ts'
 
 export interface CertificateAnswer {
@@ -56,7 +56,7 @@ const addList = (certs: Command, session: Session): void => {
     .addOption(new Option('--source <source>', 'only those').choices(sources))
     .option('--expires-before <date>', 'only those that expire before', instant)
     .option('--after <authority/serial>', 'go on behind this one')
-    .option('--limit <n>', 'at most this many, 1 to 1000', positiveInteger, 100)
+    .option('--limit <n>', 'at most this many, 1 to 1000', pageSize, 100)
     .addHelpText('after', example('everleaf certs list --state confirmed --expires-before 2027-01-31'))
     .action(async ({ device, state, source, expiresBefore, after, limit }: ListOptions) => {
       const query = { device, state, source, expiresBefore, after, limit }

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import { EverleafError } from '../errors.ts'
 import type { CertificateAnswer } from './certs.ts'
 import { details, table, when, whenExactly } from './format.ts'
-import { example, positiveInteger, revocationReasons, segment } from './options.ts'
+import { example, pageSize, revocationReasons, segment } from './options.ts'
 import type { Session } from './session.ts'
 
 interface DeviceAnswer {
@@ -28,7 +28,7 @@ export function addDevices(program: Command, session: Session): void {
     .description('list devices by id')
     .addOption(new Option('--state <state>', 'only those').choices(['active', 'retired']))
     .option('--after <id>', 'go on behind this one')
-    .option('--limit <n>', 'at most this many, 1 to 1000', positiveInteger, 100)
+    .option('--limit <n>', 'at most this many, 1 to 1000', pageSize, 100)
     .addHelpText('after', example('everleaf devices list --state active --limit 20'))
     .action(async (query: { state?: string; after?: string; limit: number }) => {
       const answer = await session.client().get<ListAnswer>('devices', query)

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { plain } from './format.ts'
-import { example, positiveInteger } from './options.ts'
+import { example, pageSize } from './options.ts'
 import type { Session } from './session.ts'
 
 interface EventAnswer {
@@ -24,7 +24,7 @@ export function addEvents(program: Command, session: Session): void {
   events
     .command('tail')
     .description('print the newest events, one a line')
-    .option('-n, --lines <n>', 'how many, 1 to 1000', positiveInteger, 20)
+    .option('-n, --lines <n>', 'how many, 1 to 1000', pageSize, 20)
     .option('-f, --follow', 'go on with those that come')
     .addHelpText('after', example('everleaf events tail', 'everleaf events tail --follow --json | jq .detailType'))
     .action(async ({ lines, follow }: { lines: number; follow?: boolean }) => {

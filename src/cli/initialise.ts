@@ -68,9 +68,15 @@ export async function initialise(
 }
 
 /** A part that is missing beside one that it belongs to was lost, and a new one would not fit. */
-function refuseHalves({ store, authority, data }: Config, hasAuthorities: boolean): void {
+function refuseHalves({ store, authority, data, publication }: Config, hasAuthorities: boolean): void {
   if (existsSync(store.file) && !hasAuthorities)
     throw new EverleafError('conflict', `${store.file} is there without its CAs: put ${join(data, 'authority')} back`)
+  // What published has served: an empty inventory would refuse every device and forget who was retired.
+  if (hasAuthorities && !existsSync(store.file) && existsSync(join(publication.directory, 'truststore')))
+    throw new EverleafError(
+      'conflict',
+      `${store.file} is gone and its CAs have served: put it back, or a backup by "everleaf restore"`,
+    )
   const { passphrase } = authority
   if (hasAuthorities && 'file' in passphrase && !existsSync(passphrase.file))
     throw new EverleafError(

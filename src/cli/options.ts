@@ -7,6 +7,12 @@ export const positiveInteger = (text: string): number => {
   throw new InvalidArgumentError('It should be a whole number from 1.')
 }
 
+/** What one request to the server may ask for. */
+export const pageSize = (text: string): number => {
+  if (/^[1-9]\d{0,3}$/.test(text) && Number(text) <= 1000) return Number(text)
+  throw new InvalidArgumentError('It should be a whole number from 1 to 1000.')
+}
+
 export const instant = (text: string): string => {
   const time = Date.parse(text)
   if (Number.isNaN(time))

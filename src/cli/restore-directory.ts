@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { openLocalAuthorities } from '../authority/local.ts'
 import type { Clock } from '../clock/clock.ts'
@@ -25,6 +25,8 @@ interface RestorePorts {
   clock: Clock
   random: Random
   progress: (done: number, total: number) => void
+  /** The configuration as it is read once the backup's is in place. */
+  reload?: () => Config
 }
 
 /**
@@ -33,9 +35,29 @@ interface RestorePorts {
  * so that cut off in between it can be run again.
  */
 export async function restoreFrom(config: Config, directory: string, ports: RestorePorts): Promise<Restored> {
-  const { clock, random, progress } = ports
-  const from = backupPath(directory, 'database')
-  const names = await authoritiesIn(directory, from)
+  const names = await authoritiesIn(directory, backupPath(directory, 'database'))
+  const adopted = await adoptConfig(config, directory)
+  try {
+    return await putBack((adopted && ports.reload?.()) || config, { directory, names }, ports)
+  } catch (error) {
+    if (adopted !== null) await rm(adopted, { force: true })
+    throw error
+  }
+}
+
+/** First of all, since it may name another place for the database: one put where nobody looks would be replaced by an empty one. */
+async function adoptConfig(config: Config, directory: string): Promise<string | null> {
+  const saved = backupPath(directory, 'config')
+  if (config.file !== null || !existsSync(saved)) return null
+  const path = join(config.data, 'everleaf.yaml')
+  return (await createOnce(path, await readFile(saved), 0o644)) ? path : null
+}
+
+async function putBack(
+  config: Config,
+  { directory, names }: { directory: string; names: readonly string[] },
+  { clock, random, progress }: RestorePorts,
+): Promise<Restored> {
   const missing = await missingFrom(config, directory, names)
   await makeDirectory(config.data, 0o700)
   await makeDirectory(dirname(config.store.file), 0o700)
@@ -45,10 +67,8 @@ export async function restoreFrom(config: Config, directory: string, ports: Rest
       join(authorityDirectory(config), name),
       await readFile(join(backupPath(directory, 'authority'), name)),
     )
+  const from = backupPath(directory, 'database')
   const result = await restoreSqlite({ from, into: config.store.file, clock, progress })
-  const savedConfig = backupPath(directory, 'config')
-  if (config.file === null && existsSync(savedConfig))
-    await createOnce(join(config.data, 'everleaf.yaml'), await readFile(savedConfig), 0o644)
   await createOnce(config.listen.admin.tokenFile, `${encodeBase64Url(random.bytes(32))}\n`)
   return { ...result, database: config.store.file, authorities: missing, keys: await whyClosed(config, clock) }
 }

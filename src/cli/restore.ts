@@ -21,7 +21,7 @@ export function addRestore(program: Command, session: Session): void {
       if (!yes && existsSync(config.store.file) && !(await session.confirm(question)))
         throw new EverleafError('refused', 'nothing was changed')
       const progress = createProgress('copying the database', session.terminal)
-      const ports = { clock: session.clock, random: systemRandom, progress: progress.show }
+      const ports = { clock: session.clock, random: systemRandom, progress: progress.show, reload: session.config }
       const restored = await restoreFrom(config, directory, ports).finally(progress.end)
       session.print(restored, () => words(restored))
     })

@@ -1,14 +1,13 @@
 import type { Authority } from '../authority/authority.ts'
 import { EverleafError, isEverleafError } from '../errors.ts'
 import type { CrlRecord, Decision, Instant } from '../model.ts'
-import { droppedSerials, type ParsedCrl, parseCrl, verifyCrl } from '../pki/crl.ts'
-import { sha256Hex } from '../pki/digest.ts'
+import { droppedSerials, type EncodedEntries, type ParsedCrl, parseCrl, verifyCrl } from '../pki/crl.ts'
 import { sameBytes } from '../pki/same-bytes.ts'
-import { crlFreshness, dropsBefore, mayDropEntry, nextCrlNumber, nextUpdateOf } from '../policy/crl.ts'
+import { crlFreshness, mayDropEntry, nextCrlNumber, nextUpdateOf } from '../policy/crl.ts'
 import { backdated, expiryOf } from '../policy/slot.ts'
 import type { Artefact } from '../publication/publication.ts'
-import type { CrlRow } from '../store/store.ts'
 import { adoptLiveCrl, type CrlShard, crlPublishedEvent, crlRecordOf } from './adopt-crl.ts'
+import { gatherRevocations, recallLive, rememberPublished } from './gather-revocations.ts'
 import { crlKey, type Ports } from './ports.ts'
 import { iso, recordEvent, recordEventOnce } from './record-event.ts'
 
@@ -26,7 +25,8 @@ export const publishCrl = async (
   const now = clock.now()
   const authority = findAuthority(id, ports.authorities.all) // gather
   const artefact = await publication.get(crlKey(id, shard))
-  const live = readLive(artefact, authority)
+  const recalled = recallLive({ authority: id, shard }, artefact, store)
+  const live = recalled ?? readLive(artefact, authority)
   if (live !== null) await adoptLiveCrl({ live, authority, shard }, store, now)
   const record = await store.crls.get(id, shard)
   const unpublished = await store.revocations.countUnpublished(id, shard)
@@ -37,15 +37,17 @@ export const publishCrl = async (
   await tellStale({ authority: id, shard, record }, store, now)
   const highWater = (await publication.manifest(crlKey(id, shard)))?.version ?? null
   const known = [record?.number ?? null, live?.number ?? null, highWater === null ? null : BigInt(highWater)]
-  const { mark, chunks } = await store.revocations.forCrl(id, shard, record && dropsBefore(record.thisUpdate, now))
-  const revocations = await collect(chunks)
+  const of = { authority: id, shard }
   try {
-    const next = await sign(authority, { revocations, number: nextCrlNumber(known, now), record, now }, settings) // act
-    await refuseUnsafe(next, { live, authority, revocations, now }, store)
+    const gathered = await gatherRevocations({ of, recalled, record, refresh, now }, store)
+    const { entries, span } = gathered
+    const next = await sign(authority, { entries, number: nextCrlNumber(known, now), record, now }, settings) // act
+    await refuseUnsafe(next, { live, authority, expected: entries.count, now }, store)
     const dropped = Math.min(record?.thisUpdate ?? 0, now - settings.retention.certificates)
-    const published = { authority: id, shard, next, reason: decision.reason, mark, dropped, now }
-    await put(published, artefact?.version ?? null, publication)
-    await recordPublished(published, store) // record
+    const newRecord = crlRecordOf(of, next)
+    await put({ next, record: newRecord, now }, artefact?.version ?? null, publication)
+    await recordPublished({ record: newRecord, reason: decision.reason, mark: span.mark, dropped, now }, store) // record
+    rememberPublished(of, { next, digest: newRecord.digest, gathered }, store)
   } catch (error) {
     if (isEverleafError(error, 'refused')) await tellRefused({ authority: id, shard }, error.message, store, now)
     throw error
@@ -72,48 +74,30 @@ const readLive = (artefact: Artefact | null, authority: Authority): ParsedCrl | 
   }
 }
 
-const collect = async (chunks: AsyncIterable<CrlRow[]>): Promise<CrlRow[]> => {
-  const all: CrlRow[] = []
-  for await (const chunk of chunks) for (const revocation of chunk) all.push(revocation)
-  return all
-}
-
 const sign = async (
   authority: Authority,
-  {
-    revocations,
-    number,
-    record,
-    now,
-  }: { revocations: CrlRow[]; number: bigint; record: CrlRecord | null; now: Instant },
+  { entries, number, record, now }: { entries: EncodedEntries; number: bigint; record: CrlRecord | null; now: Instant },
   settings: Ports['settings'],
 ): Promise<ParsedCrl> => {
   const { crlSigner, certificate, id } = authority
   if (crlSigner === null) throw new EverleafError('refused', `authority ${id} signs no CRLs`)
   const { validity } = settings.crl
-  const der = await crlSigner.signCrl({
+  return crlSigner.signCrl({
     number,
     thisUpdate: backdated(now, validity),
     nextUpdate: nextUpdateOf(record, now, expiryOf(now, validity, certificate.notAfter)),
-    entries: revocations,
+    entries,
   })
-  return parseCrl(der)
 }
 
 const refuseUnsafe = async (
   next: ParsedCrl,
-  {
-    live,
-    authority,
-    revocations,
-    now,
-  }: { live: ParsedCrl | null; authority: Authority; revocations: CrlRow[]; now: Instant },
+  { live, authority, expected, now }: { live: ParsedCrl | null; authority: Authority; expected: number; now: Instant },
   store: Ports['store'],
 ): Promise<void> => {
   const refuse = (message: string) => new EverleafError('refused', `CRL ${next.number} of ${authority.id}: ${message}`)
   if (!verifyCrl(next, authority.certificate)) throw refuse('its signature does not verify')
-  if (next.entryCount !== revocations.length)
-    throw refuse(`it has ${next.entryCount} entries, the store has ${revocations.length}`)
+  if (next.entryCount !== expected) throw refuse(`it has ${next.entryCount} entries, the store has ${expected}`)
   if (live === null) return
   if (!sameBytes(next.issuer, live.issuer)) throw refuse('its issuer is not that of the live CRL')
   if (next.number <= live.number) throw refuse(`its number is not larger than ${live.number}, which is live`)
@@ -124,8 +108,8 @@ const refuseUnsafe = async (
   }
 }
 
-interface PublishedCrl extends CrlShard {
-  next: ParsedCrl
+interface PublishedCrl {
+  record: CrlRecord
   reason: string
   /** Up to where the store's revocations were read. */
   mark: number
@@ -135,24 +119,24 @@ interface PublishedCrl extends CrlShard {
 }
 
 const put = (
-  { authority, shard, next, now }: PublishedCrl,
+  { next, record: { authority, shard, digest }, now }: { next: ParsedCrl; record: CrlRecord; now: Instant },
   ifVersion: string | null,
   publication: Ports['publication'],
 ): Promise<string> =>
   publication.put(
     crlKey(authority, shard),
     next.der,
-    { version: String(next.number), sha256: sha256Hex(next.der), count: next.entryCount, publishedAt: iso(now) },
+    { version: String(next.number), sha256: digest, count: next.entryCount, publishedAt: iso(now) },
     ifVersion,
   )
 
 const recordPublished = (published: PublishedCrl, store: Ports['store']): Promise<void> =>
   store.transaction(async (tx) => {
-    const { authority, shard, next, reason, mark, dropped, now } = published
-    const record = crlRecordOf(published, next)
+    const { record, reason, mark, dropped, now } = published
+    const { authority, shard, number } = record
     await tx.crls.put(record)
     await tx.revocations.prune(authority, shard, dropped) // before marking: what is new here is in it, however old
-    await tx.revocations.markPublished(authority, shard, next.number, mark)
+    await tx.revocations.markPublished(authority, shard, number, mark)
     await recordEvent(tx, crlPublishedEvent(record, reason, now))
   })
 

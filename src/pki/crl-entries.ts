@@ -51,8 +51,15 @@ const reasonExtensions = new Map(
   Object.entries(reasonCodes).map(([reason, code]) => [reason, Uint8Array.from([...reasonPrefix, code])]),
 )
 
-/** `refused` when an entry cannot be written: a serial that is not 1 to 20 octets of positive DER integer, an instant outside 1950–9999. */
-export function encodeEntries(entries: Iterable<CrlEntry>): EncodedEntries {
+/** Takes entries one at a time, so that nobody needs to hold them all. */
+export interface EntryWriter {
+  /** `refused` when it cannot be written: a serial that is not 1 to 20 octets of positive DER integer, an instant outside 1950–9999. */
+  add(entry: CrlEntry): void
+  /** All that was added; nothing more may be. */
+  end(): EncodedEntries
+}
+
+export function createEntryWriter(): EntryWriter {
   const chunks: Uint8Array[] = []
   const days = new Map<number, Uint8Array>()
   let chunk = new Uint8Array(chunkBytes)
@@ -63,17 +70,28 @@ export function encodeEntries(entries: Iterable<CrlEntry>): EncodedEntries {
     chunks.push(chunk.subarray(0, used))
     bytes += used
   }
-  for (const entry of entries) {
-    if (used + longestEntry > chunkBytes) {
+  return {
+    add(entry) {
+      if (used + longestEntry > chunkBytes) {
+        close()
+        chunk = new Uint8Array(chunkBytes)
+        used = 0
+      }
+      used = writeEntry(chunk, used, entry, days)
+      count += 1
+    },
+    end() {
       close()
-      chunk = new Uint8Array(chunkBytes)
-      used = 0
-    }
-    used = writeEntry(chunk, used, entry, days)
-    count += 1
+      return { chunks, bytes, count }
+    },
   }
-  close()
-  return { chunks, bytes, count }
+}
+
+/** `refused` as `EntryWriter.add`. */
+export function encodeEntries(entries: Iterable<CrlEntry>): EncodedEntries {
+  const writer = createEntryWriter()
+  for (const entry of entries) writer.add(entry)
+  return writer.end()
 }
 
 function writeEntry(target: Uint8Array, start: number, entry: CrlEntry, days: Map<number, Uint8Array>): number {

@@ -5,7 +5,7 @@ import { expectTag, readDer, readEnumerated, tags } from '../protocol/der.ts'
 import { ProtocolError } from '../protocol/error.ts'
 import { toHex } from '../protocol/hex.ts'
 import { oid } from '../protocol/oid.ts'
-import type { CrlEntry } from './crl-entries.ts'
+import type { CrlEntry, EncodedEntries } from './crl-entries.ts'
 import { reasonCodes, reasonPrefix } from './crl-entries.ts'
 import { readExtensions } from './extensions.ts'
 
@@ -108,6 +108,46 @@ export function* missingEntries(earlier: Uint8Array, later: Uint8Array): Generat
     else at = entryEnd(later, at)
     offset = end
   }
+}
+
+/**
+ * `entries` with `added` put in and `dropped` left out: all three encoded, checked and ascending; of `dropped` the serials
+ * count. Runs that stay are views of `entries`. Null where they do not fit together: one added that is there, one dropped that is not.
+ */
+export function mergeEntries(entries: Uint8Array, added: Uint8Array, dropped: Uint8Array): EncodedEntries | null {
+  const merged: EncodedEntries = { chunks: [], bytes: 0, count: 0 }
+  const take = (from: Uint8Array, start: number, end: number) => {
+    if (start === end) return
+    merged.chunks.push(from.subarray(start, end))
+    merged.bytes += end - start
+  }
+  let run = 0
+  let put = 0
+  let left = 0
+  for (let at = 0; at < entries.length; ) {
+    for (let order = -1; put < added.length; ) {
+      order = compareSerials(added, put, entries, at)
+      if (order === 0) return null
+      if (order > 0) break
+      const end = entryEnd(added, put)
+      take(entries, run, at)
+      take(added, put, end)
+      merged.count += 1
+      run = at
+      put = end
+    }
+    const end = entryEnd(entries, at)
+    if (left < dropped.length && compareSerials(dropped, left, entries, at) === 0) {
+      take(entries, run, at)
+      run = end
+      left = entryEnd(dropped, left)
+    } else merged.count += 1
+    at = end
+  }
+  take(entries, run, entries.length)
+  take(added, put, added.length)
+  for (; put < added.length; put = entryEnd(added, put)) merged.count += 1
+  return left === dropped.length ? merged : null
 }
 
 const entryEnd = (bytes: Uint8Array, offset: number): number => {

@@ -22,7 +22,7 @@ import { nameText } from '../protocol/name.ts'
 import { oid } from '../protocol/oid.ts'
 import { readingInput } from './bad-input.ts'
 import type { ParsedCertificate } from './certificate.ts'
-import type { CrlEntry } from './crl-entries.ts'
+import type { CrlEntry, EncodedEntries } from './crl-entries.ts'
 import { encodeEntries } from './crl-entries.ts'
 import { findEntry, missingEntries, readEntries, scanEntries } from './crl-scan.ts'
 import { encodeExtension, readAuthorityKeyIdentifier, readExtensions } from './extensions.ts'
@@ -31,7 +31,7 @@ import { serialToBytes } from './serial.ts'
 import type { SignatureAlgorithm } from './signature.ts'
 import { algorithmIdentifier, readAlgorithm, verifySignature } from './signature.ts'
 
-export type { CrlEntry } from './crl-entries.ts'
+export type { CrlEntry, EncodedEntries } from './crl-entries.ts'
 
 /** A complete CRL, version 2 (RFC 5280 §5). Instants are truncated to whole seconds. */
 export interface CrlContent {
@@ -43,8 +43,8 @@ export interface CrlContent {
   number: bigint
   thisUpdate: Instant
   nextUpdate: Instant
-  /** In any order, no serial twice; read once. */
-  entries: Iterable<CrlEntry>
+  /** In any order, no serial twice; read once. Those that are encoded already go in as they are. */
+  entries: Iterable<CrlEntry> | EncodedEntries
 }
 
 /** What the signed part of a CRL says. */
@@ -84,7 +84,7 @@ const limits = { bytes: 2 ** 29, depth: 12 }
 /** The TBSCertList, in time and memory linear in the entries. `refused`: number, updates or an entry that no CRL can hold. */
 export function crlToBeSigned(content: CrlContent): Uint8Array {
   refuseWrongContent(content)
-  const { chunks, count } = encodeEntries(content.entries)
+  const { chunks, bytes, count } = 'chunks' in content.entries ? content.entries : encodeEntries(content.entries)
   const keyIdentifier = sequence(contextPrimitive(0, content.authorityKeyIdentifier))
   return sequence(
     integer(1),
@@ -93,7 +93,7 @@ export function crlToBeSigned(content: CrlContent): Uint8Array {
     time(content.thisUpdate),
     time(content.nextUpdate),
     // Absent, not empty, where nothing is revoked (RFC 5280 §5.1.2.6).
-    ...(count === 0 ? [] : [sequence(...chunks)]),
+    ...(count === 0 ? [] : [sequenceHeader(bytes), ...chunks]),
     contextConstructed(
       0,
       sequence(
@@ -102,6 +102,14 @@ export function crlToBeSigned(content: CrlContent): Uint8Array {
       ),
     ),
   )
+}
+
+/** Tag and length of a SEQUENCE with so many octets of content, so that a large one is copied once, into the whole. */
+function sequenceHeader(length: number): Uint8Array {
+  if (length < 0x80) return Uint8Array.of(tags.sequence, length)
+  const octets: number[] = []
+  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) octets.unshift(rest % 256)
+  return Uint8Array.of(tags.sequence, 0x80 | octets.length, ...octets)
 }
 
 function refuseWrongContent({ number, thisUpdate, nextUpdate }: CrlContent): void {
@@ -131,16 +139,12 @@ export const parseCrl = (der: Uint8Array): ParsedCrl =>
     return { der, tbs: tbs.bytes, signature, ...readTbs(tbs, algorithm) }
   })
 
-/** The signed part alone, as strictly. */
-export const parseCrlToBeSigned = (tbs: Uint8Array): CrlFields =>
-  readingInput('CRL', () => readTbs(readDer(tbs, limits), null))
-
-function readTbs(tbs: DerNode, outerAlgorithm: DerNode | null): CrlFields {
+function readTbs(tbs: DerNode, outerAlgorithm: DerNode): CrlFields {
   const fields = readFields(tbs, 'TBSCertList')
   const version = readSmallInteger(fields.next('version', tags.integer), 'version')
   if (version !== 1) throw new ProtocolError(`version v${version + 1}, expected v2`)
   const algorithm = fields.next('signature', tags.sequence)
-  if (outerAlgorithm !== null && !sameBytes(algorithm.bytes, outerAlgorithm.bytes))
+  if (!sameBytes(algorithm.bytes, outerAlgorithm.bytes))
     throw new ProtocolError('the signature algorithm inside differs from the one outside')
   const issuer = fields.next('issuer', tags.sequence)
   const thisUpdate = readTime(fields.next('thisUpdate'), 'thisUpdate')
@@ -189,6 +193,44 @@ function readNumber(node: DerNode): bigint {
     throw new ProtocolError(`CRL number ${number}, it must not be negative and have 20 octets at most`)
   return number
 }
+
+/**
+ * Keeps what is small of a CRL that was read and checked, and returns it over another copy of the very same octets. The
+ * caller has compared their digest; nothing is parsed again.
+ */
+export function detachCrl(crl: ParsedCrl): (der: Uint8Array) => ParsedCrl {
+  const { der: original, tbs, entryBytes: entries, entries: _, ...small } = crl
+  const kept = {
+    ...small,
+    issuer: crl.issuer.slice(),
+    signature: crl.signature.slice(),
+    authorityKeyIdentifier: crl.authorityKeyIdentifier?.slice() ?? null,
+  }
+  const extentOf = (part: Uint8Array): [number, number] =>
+    part.length === 0
+      ? [0, 0]
+      : [part.byteOffset - original.byteOffset, part.byteOffset - original.byteOffset + part.length]
+  const [tbsExtent, entryExtent] = [extentOf(tbs), extentOf(entries)]
+  return attachTo(kept, tbsExtent, entryExtent)
+}
+
+/** Apart from `detachCrl`, so that what is returned does not hold on to the original octets. */
+const attachTo =
+  (
+    kept: Omit<ParsedCrl, 'der' | 'tbs' | 'entryBytes' | 'entries'>,
+    tbs: [number, number],
+    entries: [number, number],
+  ): ((der: Uint8Array) => ParsedCrl) =>
+  (der) => {
+    const entryBytes = der.subarray(...entries)
+    return {
+      ...kept,
+      der,
+      tbs: der.subarray(...tbs),
+      entryBytes,
+      entries: () => ({ [Symbol.iterator]: () => readEntries(entryBytes) }),
+    }
+  }
 
 /** The entry of this serial, or null. Linear in the entries, at some ten million a second. */
 export const findCrlEntry = (crl: ParsedCrl, serial: Serial): CrlEntry | null =>

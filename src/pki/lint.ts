@@ -1,6 +1,6 @@
 import { EverleafError, messageOf } from '../errors.ts'
 import type { ParsedCertificate } from './certificate.ts'
-import { parseCrlToBeSigned } from './crl.ts'
+import { type ParsedCrl, parseCrl } from './crl.ts'
 import { crlRules } from './lint-crl.ts'
 import { formRules } from './lint-form.ts'
 import { issuerRules } from './lint-issuer.ts'
@@ -17,14 +17,18 @@ export function lintCertificate(tbs: Uint8Array, issuer: ParsedCertificate | nul
   for (const rules of [usageRules, nameRules, issuerRules]) holdAgainst(rules, content)
 }
 
-/** As `lintCertificate`. `previousNumber`: of the last CRL of the same shard, where there was one. */
+/**
+ * The same for a CRL, once it is signed: it is looked at in full once, and handed out only as what was read here.
+ * `previousNumber`: of the last CRL of the same shard, where there was one.
+ */
 export function lintCrl(
-  tbs: Uint8Array,
+  der: Uint8Array,
   issuer: ParsedCertificate,
   { previousNumber = null }: { previousNumber?: bigint | null } = {},
-): void {
-  const crl = wellFormed(() => parseCrlToBeSigned(tbs))
+): ParsedCrl {
+  const crl = wellFormed(() => parseCrl(der))
   holdAgainst(crlRules, { crl, signer: issuer, previousNumber })
+  return crl
 }
 
 function wellFormed<T>(read: () => T): T {

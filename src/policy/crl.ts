@@ -72,3 +72,18 @@ export const nextUpdateOf = (
   now: Instant,
   usual: Instant,
 ): Instant => (previous !== null && now < previous.thisUpdate ? Math.max(usual, previous.nextUpdate) : usual)
+
+/**
+ * Whether the next CRL may be made of the last one and what changed. After `refresh` the rows themselves are read again, so that
+ * no mistake is handed on for long.
+ */
+export const mayContinueCrl = ({
+  readAt,
+  refresh,
+  now,
+}: {
+  /** When the rows were last read in full. */
+  readAt: Instant
+  refresh: Duration
+  now: Instant
+}): boolean => now >= readAt && now < readAt + refresh

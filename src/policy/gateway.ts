@@ -17,6 +17,7 @@ export type GatewayReason =
   | 'nothing-published'
   | 'first'
   | 'drifted'
+  | 'cut-off'
   | 'outdated'
   | 'failed-before'
   | 'forced'
@@ -36,6 +37,7 @@ export const gatewayDue = ({
   if (record === null) return apply('first', 'not applied yet')
   if (record.state === 'failed') return apply('failed-before', record.message)
   const isAsRecorded = observed.truststoreSha256 === record.truststoreDigest && observed.crlSha256 === record.crlDigest
+  if (!isAsRecorded && isDesired) return apply('cut-off', 'it has what is current, and that was not recorded')
   if (!isAsRecorded) return apply('drifted', 'somebody else changed what it enforces')
   if (!isDesired) return apply('outdated', `truststore ${record.truststoreVersion} or its CRL is no longer current`)
   if (force) return apply('forced', 'asked for')

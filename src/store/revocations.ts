@@ -32,6 +32,10 @@ const toRevocation = (row: Row, authority: string, crlShard: number): Revocation
   publishedIn: row.published_in === null ? null : BigInt(row.published_in),
 })
 
+const toCrlRow = ({ serial, revoked_at, reason }: Row): CrlRow => ({ serial, revokedAt: revoked_at, reason })
+
+const bySerial = (left: CrlRow, right: CrlRow): number => (left.serial < right.serial ? -1 : 1)
+
 interface Wanted {
   authority: string
   shard: number
@@ -54,7 +58,7 @@ async function* chunks(sql: Sql, { authority, shard, mark, published, since }: W
       [authority, shard, after, mark, since, published, chunkSize],
     )
     const last = rows.at(-1)
-    if (last) yield rows.map(({ serial, revoked_at, reason }) => ({ serial, revokedAt: revoked_at, reason }))
+    if (last) yield rows.map(toCrlRow)
     if (!last || rows.length < chunkSize) return
     after = last.serial
     await sql.pause()
@@ -77,7 +81,43 @@ export const revocationReads = (sql: Sql): RevocationReads => ({
     )
     const { last: mark, published } = newest ?? { last: 0, published: 0 }
     const since = previousThisUpdate ?? Number.MIN_SAFE_INTEGER
-    return { mark, chunks: chunks(sql, { authority, shard, mark, published, since }) }
+    return { mark, published, chunks: chunks(sql, { authority, shard, mark, published, since }) }
+  },
+
+  async changesForCrl({ authority, shard }, then, since, limit) {
+    // In one statement, so that the count is of the very rows up to the mark. `+`: along the sequence, not the expiry.
+    const now = await sql.get<{ mark: number; published: number; count: number }>(
+      `SELECT last AS mark, ${lastPublished} AS published,
+         (SELECT count(*) FROM revocation WHERE authority = $1 AND crl_shard = $2 AND not_after >= $3)
+         + (SELECT count(*) FROM revocation WHERE authority = $1 AND crl_shard = $2 AND sequence > ${lastPublished}
+              AND published_in IS NULL AND +not_after < $3) AS count
+       FROM revocation_sequence WHERE authority = $1 AND crl_shard = $2`,
+      [authority, shard, since],
+    )
+    if (now === null || now.published !== then.mark) return null
+    const earlier = then.previousThisUpdate ?? Number.MIN_SAFE_INTEGER
+    if (since < earlier || now.mark - then.mark > limit || then.mark - then.published > limit) return null
+    const added = await sql.all<Row>(
+      `SELECT serial, revoked_at, reason FROM revocation
+       WHERE authority = $1 AND crl_shard = $2 AND sequence > $3 AND sequence <= $4
+         AND (+not_after >= $5 OR published_in IS NULL)`,
+      [authority, shard, then.mark, now.mark, since],
+    )
+    const expired = await sql.all<{ serial: string }>(
+      `SELECT serial FROM revocation
+       WHERE authority = $1 AND crl_shard = $2 AND not_after >= $3 AND not_after < $4 AND +sequence <= $5 LIMIT $6`,
+      [authority, shard, earlier, since, then.mark, limit + 1],
+    )
+    if (expired.length > limit) return null
+    // In the CRL though expired, because it was the first to hold them.
+    const late = await sql.all<{ serial: string }>(
+      `SELECT serial FROM revocation
+       WHERE authority = $1 AND crl_shard = $2 AND sequence > $3 AND sequence <= $4 AND +not_after < $5
+         AND published_in IS NULL`,
+      [authority, shard, then.published, then.mark, earlier],
+    )
+    const dropped = [...expired, ...late].map(({ serial }) => serial).sort()
+    return { mark: now.mark, count: now.count, added: added.map(toCrlRow).sort(bySerial), dropped }
   },
 
   async countUnpublished(authority, shard) {

@@ -12,6 +12,7 @@ import type {
   Instant,
   Profile,
   Revocation,
+  Serial,
   TrustAnchor,
   TrustAnchorState,
   TruststoreRecord,
@@ -134,8 +135,28 @@ export type CrlRow = Pick<Revocation, 'serial' | 'revokedAt' | 'reason'>
 export interface RevocationsForCrl {
   /** For `markPublished`: a revocation that comes later lies beyond it, and is not among `chunks`. */
   mark: number
+  /** What was published when it was read: the highest mark so far. */
+  published: number
   /** By serial, read as they are asked for. */
   chunks: AsyncIterable<CrlRow[]>
+}
+
+/** Which revocations a CRL was built from. */
+export interface CrlSpan {
+  mark: number
+  published: number
+  /** As it was given to `forCrl`. */
+  previousThisUpdate: Instant | null
+}
+
+/** How the next CRL differs from one that was built before. */
+export interface CrlChanges {
+  mark: number
+  /** How many the next must hold by the store's own count. */
+  count: number
+  /** By serial, as are `dropped`. */
+  added: CrlRow[]
+  dropped: Serial[]
 }
 export interface RevocationReads {
   get(key: CertificateKey): Promise<Revocation | null>
@@ -144,6 +165,16 @@ export interface RevocationReads {
    * past expiry at `previousThisUpdate` (RFC 5280 §3.3); null: all.
    */
   forCrl(authority: string, shard: number, previousThisUpdate: Instant | null): Promise<RevocationsForCrl>
+  /**
+   * How what `forCrl` would give now differs from what it gave then; its cost grows with the changes, but for one count along an
+   * index. Null: there are more than `limit`, or what was read then is not what was marked as published last.
+   */
+  changesForCrl(
+    shard: { authority: string; shard: number },
+    then: CrlSpan,
+    previousThisUpdate: Instant,
+    limit: number,
+  ): Promise<CrlChanges | null>
   countUnpublished(authority: string, shard: number): Promise<number>
 }
 export interface RevocationWrites extends RevocationReads {

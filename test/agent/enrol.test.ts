@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { enrolAgent } from '../../src/agent/enrol.ts'
 import { loadJournal } from '../../src/agent/journal.ts'
 import { keyTypeOf } from '../../src/agent/keys.ts'
-import { keyTypes } from '../../src/agent/settings.ts'
+import { keyTypes, loadSettings, saveSettings } from '../../src/agent/settings.ts'
 import { flyingClock } from '../fakes/agent-clock.ts'
 import type { DeviceServer, Fault } from '../fakes/device-server.ts'
 import { makeAuthority } from '../support/certificates.ts'
@@ -84,6 +84,32 @@ describe('an enrolment', () => {
     server.calls = []
     expect(await enrol(server, world, {}, 'another')).toMatchObject({ already: true })
     expect(server.calls).toEqual([])
+  })
+
+  it('a second time leaves the settings to the operator, a wrong root under force too', async () => {
+    const server = await startServer()
+    const world = makeWorld()
+    await enrolled(server, world, { hook: ['reload'] })
+    const { disk, directory } = world.place
+    const settings = { ...settingsFor(server), hook: ['reload', 'mine'], hookTimeout: 300 }
+    saveSettings(disk, directory, settings)
+    await enrolAgent(world, { settings: settingsFor(server), token: null, force: false })
+    expect(loadSettings(disk, directory)).toEqual(settings)
+    const wrong = { ...settingsFor(server), fingerprint: 'ab'.repeat(32) }
+    await expect(enrolAgent(world, { settings: wrong, token: 'x', force: true })).rejects.toThrow(/pinned fingerprint/)
+    expect(loadSettings(disk, directory)).toEqual(settings)
+  })
+
+  it('under another root that failed on its way finds that root the next time', async () => {
+    const old = await startServer()
+    const world = makeWorld()
+    await enrolled(old, world)
+    const rebuilt = await startServer()
+    const settings = { ...settingsFor(rebuilt), server: old.url }
+    old.fail('cacerts', 'drop')
+    const force = { settings, token: old.token('t', 'device-1'), force: true }
+    await expect(enrolAgent(world, force)).rejects.toMatchObject({ code: 'network' })
+    await expect(enrolAgent(world, force)).rejects.toThrow(/pinned fingerprint/)
   })
 
   it('with force gets another certificate and keeps the present one until the new one is proven', async () => {

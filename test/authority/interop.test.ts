@@ -29,7 +29,7 @@ describe.skipIf(!requireTool('openssl'))('openssl', () => {
         crlSigner?.signCrl(crlOrderAt(now, { entries: id === 'issuing-g1' ? revoked : [] })),
       ),
     )
-    await writeFile(file('crls.pem'), crls.map((crl) => encodePem('X509 CRL', crl ?? new Uint8Array())).join(''))
+    await writeFile(file('crls.pem'), crls.map((crl) => encodePem('X509 CRL', crl?.der ?? new Uint8Array())).join(''))
   })
   const verify = (leaf: string) =>
     run('openssl', [
@@ -67,7 +67,7 @@ describe.skipIf(!requireTool('certtool'))('certtool of GnuTLS', () => {
     const pem = (name: string, label: string, ...ders: Uint8Array[]) =>
       writeFile(join(directory, name), ders.map((der) => encodePem(label, der)).join(''))
     await pem('chain.pem', 'CERTIFICATE', leaf, issuing.der)
-    await pem('crl.pem', 'X509 CRL', crl ?? new Uint8Array())
+    await pem('crl.pem', 'X509 CRL', crl?.der ?? new Uint8Array())
     const certtool = (...rest: string[]) =>
       run(
         'certtool',

@@ -1,8 +1,9 @@
-import { createHash, generateKeyPairSync, sign } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { crlKey, fullShard } from '../../src/lifecycle/ports.ts'
 import { publishCrl } from '../../src/lifecycle/publish-crl.ts'
+import type { Revocation } from '../../src/model.ts'
 import { answerEach } from './children.ts'
 import { peakMegabytes, timed } from './measure.ts'
 import { openPorts, reopen } from './place.ts'
@@ -18,17 +19,29 @@ export interface CrlTimes {
   bytes: number
 }
 
+/** Opened once, as by a daemon that goes on running; the end of the process closes it. */
+let ports: Awaited<ReturnType<typeof openPorts>> | null = null
+
 const publish = async (file: string, authority: string): Promise<CrlTimes> => {
   const place = reopen(file)
-  const ports = await openPorts(place)
-  try {
-    const ms = await timed(() => publishCrl({ authority, shard: fullShard, force: true }, ports))
-    const path = join(place.config.publication.directory, crlKey(authority, fullShard))
-    return { ms, peakMB: peakMegabytes(), bytes: statSync(path).size }
-  } finally {
-    await ports.close()
-  }
+  ports ??= await openPorts(place)
+  const running = ports
+  const serial = `41${randomBytes(15).toString('hex')}`
+  await running.store.transaction((tx) => tx.revocations.insert(newRevocation(authority, serial)))
+  const ms = await timed(() => publishCrl({ authority, shard: fullShard }, running))
+  const path = join(place.config.publication.directory, crlKey(authority, fullShard))
+  return { ms, peakMB: peakMegabytes(), bytes: statSync(path).size }
 }
+
+const newRevocation = (authority: string, serial: string): Revocation => ({
+  authority,
+  serial,
+  crlShard: fullShard,
+  revokedAt: Date.now(),
+  reason: 'keyCompromise',
+  notAfter: Date.now() + 2_592_000_000,
+  publishedIn: null,
+})
 
 let inMemory: { serials: Uint8Array; times: Float64Array } | null = null
 

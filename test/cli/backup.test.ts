@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -85,6 +85,24 @@ describe('everleaf backup', () => {
 })
 
 describe('everleaf restore', () => {
+  it('puts the database where the configuration of the backup wants it, and none where that cannot be', async () => {
+    const moved = join(config.data, 'everleaf.yaml')
+    await writeFile(moved, 'data: .\nstore: { file: inventory/everleaf.db }\n')
+    await record('truck-1')
+    await mkdir(join(config.data, 'inventory'))
+    await rename(config.store.file, join(config.data, 'inventory', 'everleaf.db'))
+    await backUp(configIn('data'), backup, progress)
+    const reload = () => configIn('other')
+    const { database } = await restoreFrom(configIn('other'), backup, { ...ports, reload })
+    expect(database).toBe(join(folder, 'other', 'inventory', 'everleaf.db'))
+    expect(await devicesOf(configIn('other'))).toEqual(['truck-1'])
+    const wrong = () => {
+      throw new Error('no such setting')
+    }
+    await expect(restoreFrom(configIn('third'), backup, { ...ports, reload: wrong })).rejects.toThrow('no such setting')
+    expect(await readdir(join(folder, 'third'))).toEqual([])
+  })
+
   it('makes a server again on a new machine, that opens once the passphrase is there', async () => {
     await record('truck-1')
     await backUp(config, backup, progress)

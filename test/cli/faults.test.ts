@@ -3,8 +3,9 @@ import { chmod, mkdir, open, readFile, rm, truncate, writeFile } from 'node:fs/p
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { lockDatabase } from '../../src/store/sqlite/lock.ts'
 import { type Bench, type Benches, contentsOf, everleaf, makeBenches, mounting } from '../faults/command.ts'
-import type { Outcome } from '../support/server.ts'
+import { runIn } from '../support/console.ts'
 
 /** What an operator can get wrong, and what a machine can: exit 1 and one line that says it, nothing changed, no stack. */
 
@@ -14,7 +15,13 @@ beforeAll(async () => {
 })
 afterAll(() => benches.remove())
 
-const expectOneLine = ({ code, out, err }: Outcome, words: RegExp): void => {
+interface Ended {
+  code: number | null
+  out: string
+  err: string
+}
+
+const expectOneLine = ({ code, out, err }: Ended, words: RegExp): void => {
   expect(err).toMatch(words)
   expect(err).toMatch(/^everleaf: [^\n]+\n$/)
   expect(err).not.toMatch(/\n {4}at /)
@@ -50,7 +57,9 @@ describe.concurrent('a configuration', () => {
   test.each(wrong)('%s stops serve, and nothing changed', async (_, text, words) => {
     const bench = await benches.bare()
     await writeFile(bench.config, text)
-    await expectRefusal(bench, ['serve', '--init'], words)
+    const before = await contentsOf(bench.directory)
+    expectOneLine(await runIn(['--config', bench.config, 'serve', '--init']), words)
+    expect(await contentsOf(bench.directory)).toEqual(before)
   })
 
   test('that is not there stops every command', async () => {
@@ -65,7 +74,7 @@ describe.concurrent('a configuration', () => {
     ['an unknown choice', ['certs', 'import', '--source', 'mine', 'x'], /Allowed choices are imported, partner/],
   ])('is not asked where the command line has %s: exit 2', async (_, argv, words) => {
     const bench = await benches.bare()
-    const { code, out, err } = await bench.everleaf(...argv)
+    const { code, out, err } = await runIn(['--config', bench.config, ...argv])
     expect({ code, out }).toEqual({ code: 2, out: '' })
     expect(err).toMatch(words)
   })
@@ -218,7 +227,11 @@ describe.concurrent('a damaged database', () => {
 
   test('of which there is none stops backup, and what is no backup stops restore', async () => {
     const bench = await benches.bare()
-    await expectRefusal(bench, ['backup', bench.path('other')], /there is no database .*everleaf\.db/)
+    await expectRefusal(
+      bench,
+      ['backup', bench.path('other')],
+      /there is no database .*everleaf\.db|data\/authority holds no authority/,
+    )
     await expectRefusal(bench, ['restore', bench.path('nowhere'), '--yes'], /nowhere is no backup: .* is missing/)
     const made = await benches.made()
     await expectRefusal(made, ['backup', made.path('backup')], /backup exists already .*; name a new directory/)
@@ -249,6 +262,15 @@ describe.concurrent('a server', () => {
     },
   )
 
+  test('does not start, and nothing is restored, while another has the database', async () => {
+    const bench = await benches.made()
+    const held = lockDatabase(join(bench.data, 'everleaf.db'))
+    const words = /another Everleaf process has the database .*everleaf\.db open; stop it first/
+    await expectRefusal(bench, ['restore', bench.path('backup'), '--yes'], words)
+    expectOneLine(await bench.everleaf('serve'), words)
+    held.release()
+  })
+
   test('that is not there is told by every command that needs it', async () => {
     const bench = await benches.made()
     const held = await hold()
@@ -269,9 +291,10 @@ describe.concurrent('a server', () => {
 
 const mounts = mounting()
 
-describe.concurrent.runIf(mounts !== null)('a disk', () => {
+const onDisks = mounts === null ? describe.skip : describe.concurrent
+onDisks('a disk', () => {
   /** Runs a command while `data` is a file system of its own, prepared by a script with $1 the bench. */
-  const on = (bench: Bench, script: string, argv: string[]): Promise<Outcome> => {
+  const on = (bench: Bench, script: string, argv: string[]): Promise<Ended> => {
     const shell = `set -e; cd "$1"; shift; ${script}; exec "$@"`
     return everleaf(bench.config, argv, [...(mounts ?? []), 'sh', '-c', shell, 'sh', bench.directory])
   }
@@ -302,7 +325,7 @@ describe.concurrent.runIf(mounts !== null)('a disk', () => {
   test('that is read-only stops init, serve, backup into it and restore', async () => {
     const bench = await benches.made()
     const cases: Array<[string[], RegExp]> = [
-      [['serve'], /everleaf\.db cannot be used: .*writable|read-only/],
+      [['serve'], /data\/listener|everleaf\.db cannot be used: .*writable/],
       [['backup', join(bench.data, 'other')], /other: the file system is read-only/],
       [['restore', bench.path('backup'), '--yes'], /everleaf\.db: the file system is read-only/],
     ]

@@ -95,6 +95,15 @@ describe('everleaf init', () => {
     expect(await readdir(folder)).toEqual(['secret'])
   })
 
+  it('makes no empty inventory for CAs that have served', async () => {
+    await init()
+    await mkdir(join(data, 'published', 'truststore'), { recursive: true })
+    await rm(join(data, 'everleaf.db'))
+    const before = await contents()
+    await expect(init()).rejects.toThrow(/everleaf\.db is gone and its CAs have served.*everleaf restore/)
+    expect(await contents()).toEqual(before)
+  })
+
   it('does not make a new passphrase or new CAs beside a part of an old server', async () => {
     await init()
     await rm(join(data, 'passphrase'))

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -33,7 +33,7 @@ interface Running {
   ended: Promise<number | string>
 }
 
-function start(argv: readonly string[], environment: Record<string, string> = {}): Running {
+function start(argv: readonly string[], environment: Record<string, string> = {}, log?: number): Running {
   const listen = '127.0.0.1:0'
   const child = spawn(process.execPath, [main, ...argv], {
     env: {
@@ -45,13 +45,14 @@ function start(argv: readonly string[], environment: Record<string, string> = {}
       ...environment,
     },
     cwd: join(data, '..'),
+    stdio: ['pipe', 'pipe', log ?? 'pipe'],
   })
   processes.push(child)
   let [out, err] = ['', '']
-  child.stdout.on('data', (text) => {
+  child.stdout?.on('data', (text) => {
     out += text
   })
-  child.stderr.on('data', (text) => {
+  child.stderr?.on('data', (text) => {
     err += text
   })
   const ended = once(child, 'close').then(([code, signal]) => code ?? signal)
@@ -59,8 +60,8 @@ function start(argv: readonly string[], environment: Record<string, string> = {}
 }
 
 /** The server, once it said where it is and can do its work. */
-async function serving(argv: readonly string[], environment: Record<string, string> = {}) {
-  const server = start(['--json', 'serve', ...argv], environment)
+async function serving(argv: readonly string[], environment: Record<string, string> = {}, log?: number) {
+  const server = start(['--json', 'serve', ...argv], environment, log)
   await Promise.race([
     vi.waitUntil(() => server.out().includes('\n'), { timeout: 20_000 }),
     server.ended.then((code) => Promise.reject(new Error(`ended with ${code}: ${server.err()}`))),
@@ -70,6 +71,26 @@ async function serving(argv: readonly string[], environment: Record<string, stri
   await vi.waitUntil(isReady, { timeout: 20_000 })
   return { ...server, told }
 }
+
+describe('everleaf serve', () => {
+  it('goes on when nobody reads its log any more', async () => {
+    const { child, told, ended } = await serving(['--init'])
+    child.stderr?.destroy()
+    const stranger = async () => (await fetch(`http://${told.addresses.admin}/api/v1/status`)).status
+    for (let request = 0; request < 3; request += 1) expect(await stranger()).toBe(401)
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  })
+
+  it('goes on when the disk of its log is full', async () => {
+    const full = openSync('/dev/full', 'w')
+    const { child, told, ended } = await serving(['--init'], {}, full)
+    closeSync(full)
+    expect((await fetch(`http://${told.addresses.admin}/api/v1/status`)).status).toBe(401)
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  })
+})
 
 describe('everleaf serve --init', () => {
   it('makes a server where nothing is, tells where it listens and how to enrol, and stops cleanly', async () => {

@@ -193,6 +193,21 @@ test('a successor made ahead of time, not valid after the clock came back, is no
   await world.contact(first)
 })
 
+test.fails('an event that was refused while the clock was ahead does not wait for that time to come', async () => {
+  const real = world.clock.now()
+  world.clock.set(real + year)
+  const [stolen] = devices.splice(0, 1)
+  if (stolen) await revoke(stolen)
+  const last = (await world.ports.store.events.tail(1))[0]
+  if (last === undefined) throw new Error('nothing was told')
+  world.sink.refuse(last.id)
+  await world.pass(2_000, 1_000)
+  world.clock.set(real)
+  world.sink.accept(last.id)
+  await world.pass(2 * minute, minute)
+  expect(world.sink.received.map(({ id }) => id)).toContain(last.id)
+})
+
 describe('a clock that goes a year back and comes forth again', () => {
   test('takes nothing from the CRL, shrinks no number, and promises readers with a right clock no less than before', async () => {
     const [real, before] = [world.clock.now(), await liveCrl()]

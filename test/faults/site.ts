@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort, type Outcome, runProgram, type Settings, until } from '../support/server.ts'
+import { type Outcome, runProgram, type Settings, until } from '../support/server.ts'
 
 const repository = new URL('../..', import.meta.url).pathname
 
@@ -50,10 +51,29 @@ const usual = (ports: Site['ports']): Settings => ({
   },
 })
 
+/**
+ * A free port that no outgoing connection is given by itself (Linux takes those from 32768 on): while a server is down, one
+ * of its clients could be called from its port.
+ */
+const lastingPort = async (): Promise<number> => {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 22_000)
+    const server = createServer()
+    const isFree = once(server.listen(port, '127.0.0.1'), 'listening').then(
+      () => true,
+      () => false,
+    )
+    if (!(await isFree)) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
+}
+
 /** Makes CAs, database and configuration in a new directory; nothing runs yet. */
 export const makeSite = async (settings: Settings, secrets: Record<string, string> = {}): Promise<Site> => {
   const directory = await mkdtemp(join(tmpdir(), 'everleaf-site-'))
-  const ports = { device: await freePort(), public: await freePort(), admin: await freePort() }
+  const ports = { device: await lastingPort(), public: await lastingPort(), admin: await lastingPort() }
   const file = join(directory, 'everleaf.yaml')
   await writeFile(file, JSON.stringify({ ...usual(ports), ...settings }))
   for (const [name, secret] of Object.entries(secrets)) await writeFile(join(directory, name), secret, { mode: 0o600 })

@@ -11,7 +11,9 @@ const sockets: Socket[] = []
 const dripping: Array<[Socket, string | Uint8Array]> = []
 beforeAll(async () => {
   const san = { uri: ['spiffe://everleaf.test/device/{device}'] }
-  server = await startServer({ settings: { profiles: { device: { san } }, log: { level: 'warn' } } })
+  server = await startServer({
+    settings: { profiles: { device: { san, renewal: { burst: 100_000 } } }, log: { level: 'warn' } },
+  })
 })
 afterAll(async () => {
   for (const socket of sockets) socket.destroy()
@@ -61,8 +63,7 @@ test('200 idle connections and 200 slow ones at the device listener, and some at
     while (dripped < 3) {
       const started = performance.now()
       const answer = await simplereenroll({ port: device, identity, body: await csrBody('busy') })
-      // A device that asks too often is told so; it was answered all the same.
-      expect([200, 429]).toContain(answer.status)
+      expect(answer.status).toBe(200)
       times.push(performance.now() - started)
     }
     expect(Math.max(...times)).toBeLessThan(3_000)

@@ -169,7 +169,7 @@ describe('no CRL is published unread (P5)', () => {
         transaction: (work) => world.ports.store.transaction(work),
         revocations: {
           ...world.ports.store.revocations,
-          forCrl: async () => ({ mark: 0, chunks: ReadableStream.from<Revocation[]>([]) }),
+          forCrl: async () => ({ mark: 0, published: 0, chunks: ReadableStream.from<Revocation[]>([]) }),
         },
       },
     }
@@ -189,10 +189,10 @@ describe('no CRL is published unread (P5)', () => {
         ...authority,
         crlSigner: {
           async signCrl(order) {
-            const der = (await authority.crlSigner?.signCrl(order)) ?? new Uint8Array()
-            const wrong = Uint8Array.from(der)
-            wrong[der.length - 1] = (wrong[der.length - 1] ?? 0) ^ 1
-            return wrong
+            if (authority.crlSigner === null) throw new Error(`${authority.id} signs no CRLs`)
+            const wrong = Uint8Array.from((await authority.crlSigner.signCrl(order)).der)
+            wrong[wrong.length - 1] = (wrong[wrong.length - 1] ?? 0) ^ 1
+            return parseCrl(wrong)
           },
         },
       })),

@@ -93,6 +93,8 @@ async function useEverything(): Promise<void> {
   for await (const chunk of chunks) expect(chunk).toHaveLength(1)
   await tx.revocations.countUnpublished('issuing-g1', 0)
   await tx.revocations.markPublished('issuing-g1', 0, 1n, mark)
+  const span = { mark, published: 0, previousThisUpdate: null }
+  expect(await tx.revocations.changesForCrl({ authority: 'issuing-g1', shard: 0 }, span, 1, 10)).not.toBeNull()
   await tx.revocations.prune('issuing-g1', 0, 1)
   await tx.crls.put(records.crl())
   await tx.crls.get('issuing-g1', 0)

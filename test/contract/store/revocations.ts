@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Revocation } from '../../../src/model.ts'
-import type { CrlRow } from '../../../src/store/store.ts'
+import type { CrlRow, CrlSpan } from '../../../src/store/store.ts'
 import { day, revocation, start } from '../../support/records.ts'
 import { freshStore, type OpenStore } from './fresh.ts'
 
@@ -110,6 +110,58 @@ export const revocationContract = (open: OpenStore): void => {
       await mark(21n, slow.mark)
       expect(await unpublished()).toBe(0)
       for (const one of given) expect((await fresh.store.revocations.get(one))?.publishedIn).toBe(20n)
+    })
+
+    describe('told as changes since a CRL was built', () => {
+      const shard = { authority: 'issuing-g1', shard: 0 }
+      const built = async (number: bigint, previousThisUpdate: number | null) => {
+        const read = await fresh.store.revocations.forCrl('issuing-g1', 0, previousThisUpdate)
+        await mark(number, read.mark)
+        return { mark: read.mark, published: read.published, previousThisUpdate }
+      }
+      const changes = (then: CrlSpan, previousThisUpdate: number, limit = 10) =>
+        fresh.store.revocations.changesForCrl(shard, then, previousThisUpdate, limit)
+
+      it('are what came, what may be left out, and how many there must be', async () => {
+        const kept = revocation()
+        const ending = revocation({ notAfter: start })
+        const late = revocation({ notAfter: start - 2 * day })
+        await insert(kept, ending, late)
+        const then = await built(1n, start - day)
+        expect(await changes(then, start - day)).toEqual({ mark: 3, count: 2, added: [], dropped: [late.serial] })
+        const coming = [revocation(), revocation({ notAfter: start - 9 * day })]
+        const known = [revocation({ publishedIn: 3n }), revocation({ publishedIn: 3n, notAfter: start - day })]
+        await insert(...coming, ...known, revocation({ crlShard: 1 }))
+        const now = await changes(then, start + 1)
+        const added = [...coming, ...known.slice(0, 1)].map(entryOf)
+        expect(now?.added).toEqual(added.sort((left, right) => (left.serial < right.serial ? -1 : 1)))
+        expect(now?.dropped).toEqual([ending.serial, late.serial].sort())
+        expect(now?.mark).toBe(7)
+        expect(now?.count).toBe((await forCrl(start + 1)).serials.length)
+      })
+
+      it('are not told where another mark was published last, or the time went back', async () => {
+        await insert(revocation())
+        const then = await built(1n, start)
+        expect(await changes(then, start)).not.toBeNull()
+        expect(await changes(then, start - 1)).toBeNull()
+        await insert(revocation())
+        await built(2n, start)
+        expect(await changes(then, start)).toBeNull()
+      })
+
+      it('are not told where they are too many', async () => {
+        await insert(revocation(), revocation({ notAfter: start }), revocation({ notAfter: start }))
+        const first = await built(1n, start)
+        expect(await changes(first, start, 3)).not.toBeNull()
+        expect(await changes(first, start, 2)).toBeNull()
+        const then = await built(2n, start)
+        expect(await changes(then, start + 1, 2)).not.toBeNull()
+        expect(await changes(then, start + 1, 1)).toBeNull()
+        await insert(revocation(), revocation())
+        expect(await changes(then, start, 2)).not.toBeNull()
+        expect(await changes(then, start, 1)).toBeNull()
+      })
     })
 
     it('are counted while unpublished', async () => {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { type Document, isMap, LineCounter, parseDocument } from 'yaml'
 import { overridesFrom } from './config/environment.ts'
 import { type Origin, type Problem, problemsOf, reportText } from './config/report.ts'
@@ -42,7 +42,9 @@ export function loadConfig({ file: given, environment = process.env }: ConfigOpt
     throw new EverleafError('configuration', reportText(origin, problems))
   }
 
-  const data = environment.EVERLEAF_DATA ? resolve(environment.EVERLEAF_DATA) : resolve(base, dataText(raw.data, fail))
+  const data = environment.EVERLEAF_DATA
+    ? resolve(environment.EVERLEAF_DATA)
+    : resolve(base, dataText(raw.data, base, fail))
   const parsed = configSchema({ base, data, hostname: hostname() }).safeParse(raw)
   if (!parsed.success) return fail(problemsOf(parsed.error, (path) => valueAt(raw, path)))
   const config = complete(parsed.data, { file, data })
@@ -77,8 +79,9 @@ function findFile(given: string | undefined, environment: Environment): string |
 
 const defaultData = 'everleaf-data'
 
-function dataText(value: unknown, fail: (problems: readonly Problem[]) => never): string {
-  if (value === undefined || value === null) return defaultData
+/** A configuration that lies in the default data directory means that one, not another inside it. */
+function dataText(value: unknown, base: string, fail: (problems: readonly Problem[]) => never): string {
+  if (value === undefined || value === null) return basename(base) === defaultData ? '.' : defaultData
   if (typeof value === 'string' && value.trim() !== '') return value
   return fail([{ path: ['data'], message: 'should be a directory' }])
 }

@@ -41,7 +41,7 @@ const table: Record<string, Rule> = {
   ...Object.fromEntries(
     ports.map((role) => [`port ${role}`, { parts: ['model:type', 'pki:type'], node: [], packages: [] }]),
   ),
-  'events/catalogue': { parts: ['model:type'], node: [], packages: ['zod'] },
+  'events/catalogue': { parts: ['model:type', 'pki'], node: [], packages: ['zod'] },
   lifecycle: {
     parts: [...portTypes, 'events/catalogue:type', 'policy', 'pki', 'protocol', 'model:type', 'errors'],
     node: [],

@@ -1,4 +1,4 @@
-import { chmodSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -51,6 +51,13 @@ describe('a configuration', () => {
     expect(config.authority.passphrase).toEqual({ file: join(folder, 'secrets/ca') })
     expect(config.store.file).toBe('/var/db')
     expect(config.publication.directory).toBe(join(folder, 'state', 'published'))
+  })
+
+  it('means the data directory that it lies in, not another one inside it', () => {
+    mkdirSync(join(folder, 'everleaf-data'))
+    expect(load('log: { level: error }', {}).data).toBe(join(folder, 'everleaf-data'))
+    const inside = loadConfig({ file: write('log: { level: error }', 'everleaf-data/everleaf.yaml'), environment: {} })
+    expect(inside.data).toBe(join(folder, 'everleaf-data'))
   })
 
   it('counts a relative EVERLEAF_DATA from the working directory, as everything typed there', () => {

@@ -1,9 +1,10 @@
 import { type Command, Option } from 'commander'
 import { EverleafError, isEverleafError } from '../errors.ts'
+import { revocationReasons } from '../pki/revocation-reasons.ts'
 import { importFiles } from './certificate-files.ts'
 import type { AdminClient } from './client.ts'
 import { details, table, when, whenExactly } from './format.ts'
-import { example, instant, pageSize, revocationReasons, segment } from './options.ts'
+import { example, instant, pageSize, segment } from './options.ts'
 import type { Session } from './session.ts'
 
 export interface CertificateAnswer {

@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander'
 import { EverleafError } from '../errors.ts'
+import { revocationReasons } from '../pki/revocation-reasons.ts'
 import type { CertificateAnswer } from './certs.ts'
 import { details, table, when, whenExactly } from './format.ts'
-import { example, pageSize, revocationReasons, segment } from './options.ts'
+import { example, pageSize, segment } from './options.ts'
 import type { Session } from './session.ts'
 
 interface DeviceAnswer {

@@ -32,14 +32,3 @@ export const example = (...commands: string[]): string =>
 
 /** Part of a path in the admin REST. */
 export const segment = (text: string): string => encodeURIComponent(text)
-
-export const revocationReasons = [
-  'unspecified',
-  'keyCompromise',
-  'cACompromise',
-  'affiliationChanged',
-  'superseded',
-  'cessationOfOperation',
-  'privilegeWithdrawn',
-  'aACompromise',
-] as const

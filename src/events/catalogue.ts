@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { revocationReasons } from '../pki/revocation-reasons.ts'
 
 /**
  * Every event that leaves Everleaf, with the shape of its `detail`. Keys are PascalCase as ACM writes them. What can be
@@ -15,16 +16,7 @@ const hasFourDecimals = (days: number): boolean => Math.abs(days * 1e4 - Math.ro
 /** Whole for a long life, a fraction for a short one, negative when past. */
 const days = z.number().refine(hasFourDecimals, 'more than four decimals').describe('Days, at most four decimals')
 
-const revocationReason = z.enum([
-  'unspecified',
-  'keyCompromise',
-  'cACompromise',
-  'affiliationChanged',
-  'superseded',
-  'cessationOfOperation',
-  'privilegeWithdrawn',
-  'aACompromise',
-])
+const revocationReason = z.enum(revocationReasons)
 
 const certificate = {
   CommonName: z.string().describe('Common name of the subject, or the whole subject where it has none'),

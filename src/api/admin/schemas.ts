@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import type { Duration, RevocationReason } from '../../model.ts'
+import type { Duration } from '../../model.ts'
+import { revocationReasons } from '../../pki/revocation-reasons.ts'
 import { normaliseSerial } from '../../pki/serial.ts'
 
 const units: Record<string, Duration> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
@@ -39,18 +40,7 @@ export const instantText = z.iso
   .datetime({ offset: true, error: 'an instant is ISO 8601 with its zone, e.g. 2027-01-31T12:00:00Z' })
   .transform((text) => Date.parse(text))
 
-const reasons = [
-  'unspecified',
-  'keyCompromise',
-  'cACompromise',
-  'affiliationChanged',
-  'superseded',
-  'cessationOfOperation',
-  'privilegeWithdrawn',
-  'aACompromise',
-] as const satisfies readonly RevocationReason[]
-
-export const revocationReason = z.enum(reasons)
+export const revocationReason = z.enum(revocationReasons)
 
 export const certificateParams = z.strictObject({ authority: authorityId, serial: serialText })
 

@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { readAuthorityFiles } from '../authority/files.ts'
 import type { Config } from '../config.ts'
 import { errorCodeOf, fileError, flushDirectory, makeDirectory, temporaryFor, writeFlushed } from '../durable-files.ts'
 import { EverleafError } from '../errors.ts'
@@ -22,11 +23,13 @@ export async function backUp(
 ): Promise<MadeBackup> {
   const target = resolve(directory)
   await refuseExisting(target)
+  await refuseWithoutIssuer(authorityDirectory(config))
   await makeDirectory(dirname(target))
   const aside = temporaryFor(target)
   try {
     await mkdir(aside, { mode: 0o700 })
-    await backupSqlite({ file: config.store.file, to: join(aside, backupNames.database), progress })
+    const calls = join(target, backupNames.database)
+    await backupSqlite({ file: config.store.file, to: join(aside, backupNames.database), calls, progress })
     const authorities = await copyFolder(authorityDirectory(config), join(aside, backupNames.authority))
     const files = [backupNames.database, ...authorities.map((name) => join(backupNames.authority, name))]
     if (config.file !== null) {
@@ -42,6 +45,13 @@ export async function backUp(
   } finally {
     await rm(aside, { recursive: true, force: true })
   }
+}
+
+/** Without the key of an issuing CA nothing that the inventory knows can ever be renewed. The root's may be kept elsewhere. */
+async function refuseWithoutIssuer(directory: string): Promise<void> {
+  const authorities = await readAuthorityFiles(directory)
+  if (!authorities.some(({ id, key }) => id.startsWith('issuing') && key !== null))
+    throw new EverleafError('configuration', `${directory} holds no issuing CA with its key; this would be no backup`)
 }
 
 async function refuseExisting(target: string): Promise<void> {

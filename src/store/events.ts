@@ -35,6 +35,9 @@ const toParked = (row: ParkedRow): ParkedEvent => ({
   reason: row.reason,
 })
 
+/** No event waits for nearly as long between two tries; one that would was parked while the clock was ahead. */
+const longestPause = 7 * 86_400_000
+
 export const eventReads = (sql: Sql): EventReads => ({
   async after(sequence, limit) {
     const newer = `SELECT ${columns} FROM event WHERE sequence > $1 ORDER BY sequence LIMIT $2`
@@ -78,11 +81,11 @@ export const eventReads = (sql: Sql): EventReads => ({
        FROM event_parked JOIN event ON event.sequence = event_parked.sequence
        WHERE event_parked.sink = $1 AND event_parked.subject IN (
          SELECT first.subject FROM event_parked AS first
-         WHERE first.sink = $1 AND first.next_attempt_at <= $2 AND NOT EXISTS (
+         WHERE first.sink = $1 AND (first.next_attempt_at <= $2 OR first.next_attempt_at > $4) AND NOT EXISTS (
            SELECT 1 FROM event_parked AS earlier
            WHERE earlier.sink = $1 AND earlier.subject = first.subject AND earlier.sequence < first.sequence))
        ORDER BY event_parked.sequence LIMIT $3`,
-      [sink, now, limit],
+      [sink, now, limit, now + longestPause],
     )
     return rows.map(toParked)
   },

@@ -51,7 +51,9 @@ async function copyBytes(from: string, to: string, progress: RestoreOptions['pro
     for (let done = 0; done < total; ) {
       const { bytesRead } = await source.read(buffer, 0, buffer.length, done)
       if (bytesRead === 0) break
-      await target.write(buffer, 0, bytesRead, done)
+      // A disk that fills up takes a part first, and says so only when asked for the rest.
+      for (let written = 0; written < bytesRead; )
+        written += (await target.write(buffer, written, bytesRead - written, done + written)).bytesWritten
       done += bytesRead
       progress?.(done, total)
     }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../clock/clock.ts'
@@ -8,7 +8,7 @@ import { copyDatabase } from './backup.ts'
 import { readMigrations } from './migrations.ts'
 import { Connection, readSql } from './sqlite/connection.ts'
 import { damaged, translateError } from './sqlite/errors.ts'
-import { createPrivate, giveTo, removeDatabase, sidecars, syncDirectoryOf } from './sqlite/files.ts'
+import { createPrivate, giveTo, refuseEmpty, removeDatabase, sidecars, syncDirectoryOf } from './sqlite/files.ts'
 import { groupCommit } from './sqlite/group-commit.ts'
 import { lockDatabase } from './sqlite/lock.ts'
 import { migrate } from './sqlite/migrate.ts'
@@ -47,10 +47,8 @@ function createDatabase(file: string, at: Instant | null): void {
 
 /** Notices at once, and without reading the data, what would otherwise look like a new database. */
 function refuseRemains(file: string): void {
-  if (existsSync(file)) {
-    if (statSync(file).size === 0) throw damaged(file, 'the file is empty')
-    return
-  }
+  refuseEmpty(file)
+  if (existsSync(file)) return
   const left = sidecars(file).find((path) => path.endsWith('-wal') && existsSync(path))
   if (left) throw damaged(file, `the file is missing, but its log ${left} is there`)
 }

@@ -193,7 +193,7 @@ test('a successor made ahead of time, not valid after the clock came back, is no
   await world.contact(first)
 })
 
-test.fails('an event that was refused while the clock was ahead does not wait for that time to come', async () => {
+test('an event that was refused while the clock was ahead does not wait for that time to come', async () => {
   const real = world.clock.now()
   world.clock.set(real + year)
   const [stolen] = devices.splice(0, 1)

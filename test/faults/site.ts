@@ -51,6 +51,8 @@ const usual = (ports: Site['ports']): Settings => ({
   },
 })
 
+const given = new Set<number>()
+
 /**
  * A free port that no outgoing connection is given by itself (Linux takes those from 32768 on): while a server is down, one
  * of its clients could be called from its port.
@@ -66,6 +68,8 @@ const lastingPort = async (): Promise<number> => {
     if (!(await isFree)) continue
     server.close()
     await once(server, 'close')
+    if (given.has(port)) continue
+    given.add(port)
     return port
   }
 }

@@ -133,7 +133,7 @@ describe.concurrent('asked to stop, a server', { timeout: 60_000 }, () => {
     await until('what was not delivered is', () => receiver.received.length > 0)
   })
 
-  test.fails('with a gateway that never finishes its reload stops by itself at the deadline, with 0', async () => {
+  test('with a gateway that never finishes its reload stops by itself at the deadline, with 0', async () => {
     const { site } = await makeBusySite('sleep 40')
     site.spawn()
     await until('the gateway reloads', () => existsSync(join(site.directory, 'edge/truststore.pem')))

@@ -48,6 +48,10 @@ export function translateError(error: unknown, file: string): unknown {
 export const damaged = (file: string, what: string): EverleafError =>
   new EverleafError('damaged', `the database ${file} is damaged (${what}): ${mending}`)
 
+/** SQLITE_FULL: of a copy, it is the target that is full. */
+export const isFull = (error: unknown): boolean =>
+  error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === 13
+
 /** SQLITE_CORRUPT, SQLITE_NOTADB. */
 const unreadableCodes = [11, 26]
 /** SQLITE_IOERR_READ, _SHORT_READ, _DATA, _CORRUPTFS. */

@@ -1,5 +1,6 @@
 import { chownSync, closeSync, existsSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { damaged } from './errors.ts'
 
 /**
  * What lies beside a database: its log and the log's index, or its journal. No file of a database that this process has
@@ -21,6 +22,11 @@ export const syncDirectoryOf = (file: string): void => syncPath(dirname(file))
 
 /** An empty file that only its owner may read. Fails where it exists. */
 export const createPrivate = (file: string): void => closeSync(openSync(file, 'wx', 0o600))
+
+/** SQLite takes an empty file for a new database. A new one appears under its name complete, so an empty one lost its bytes. */
+export function refuseEmpty(file: string): void {
+  if (existsSync(file) && statSync(file).size === 0) throw damaged(file, 'the file is empty')
+}
 
 export function removeDatabase(file: string): void {
   for (const path of [file, ...sidecars(file)]) rmSync(path, { force: true })

@@ -57,6 +57,17 @@ export const flushDirectory = async (directory: string, files: FileSystem = real
   }
 }
 
+/** Node answers ENOENT to `recursive` on a read-only file system; without it the real reason comes. */
+const plainCause = async (error: unknown, directory: string, files: FileSystem): Promise<unknown> => {
+  if (errorCodeOf(error) !== 'ENOENT') return error
+  try {
+    await files.mkdir(directory)
+    return error
+  } catch (plain) {
+    return plain
+  }
+}
+
 /** Makes a directory and what is missing above it, durably. */
 export const makeDirectory = async (
   directory: string,
@@ -70,7 +81,7 @@ export const makeDirectory = async (
     for (let made = target; made.length >= first.length; made = dirname(made))
       await flushDirectory(dirname(made), files)
   } catch (error) {
-    throw fileError(error, `making the directory ${directory}`)
+    throw fileError(await plainCause(error, directory, files), `making the directory ${directory}`)
   }
 }
 

@@ -1,4 +1,4 @@
-import { messageOf } from '../../errors.ts'
+import { isEverleafError, messageOf } from '../../errors.ts'
 import type { Ports } from '../../lifecycle/ports.ts'
 import type { Answer } from '../http/answer.ts'
 import type { Exchange } from '../http/listener.ts'
@@ -35,8 +35,9 @@ const route = async (exchange: Exchange, { ports, gate }: Responder): Promise<An
 
 const failure = (error: unknown, { request, facts }: Exchange, { ports, log }: Responder): Answer => {
   const { status, headers, document } = problemOf(error, ports.random)
+  if (isOurTrouble(error)) document.detail = 'the server cannot do this just now; its log says why'
   facts.problem = messageOf(error).slice(0, 500)
-  if (status === 500) log.error({ err: error }, 'a device request failed')
+  if (status === 500 || isOurTrouble(error)) log.error({ err: error }, 'a device request failed')
   if (status === 401) headers['WWW-Authenticate'] = 'Basic realm="everleaf"'
   if (!isEst(request.url ?? '') || request.headers.accept?.includes('application/problem+json'))
     return {
@@ -48,6 +49,9 @@ const failure = (error: unknown, { request, facts }: Exchange, { ports, log }: R
   if (status === 401) return { status, headers: { ...headers, 'Everleaf-Problem': headerText(document.detail) } }
   return { status, headers: { ...headers, 'Content-Type': 'text/plain; charset=utf-8' }, body: `${document.detail}\n` }
 }
+
+/** A disk or database that fails: which one is the operator's business, not the device's. */
+const isOurTrouble = (error: unknown): boolean => isEverleafError(error, 'unavailable') && error.cause !== undefined
 
 /** The head of an answer stays under 1,024 bytes: strongSwan reads that much first. */
 const headerText = (text: string): string => text.replace(/[^ -~]/g, '?').slice(0, 300)

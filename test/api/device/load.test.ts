@@ -1,6 +1,8 @@
 import { Agent } from 'node:https'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { DeviceLimits } from '../../../src/api/device/server.ts'
+import { EverleafError } from '../../../src/errors.ts'
+import type { Store } from '../../../src/store/store.ts'
 import { openTcp, openTls, untilClosed } from '../support/client.ts'
 import { csrBody, reenrol, simpleenroll } from '../support/est.ts'
 import { holdTransactions } from '../support/hold.ts'
@@ -123,6 +125,27 @@ describe('a connection ends', () => {
     )
     for (const socket of waiting) socket.destroy()
   })
+})
+
+it('a disk that is full is told to the log; the device learns to come back later, and no path of the server', async () => {
+  const message = 'the database /srv/everleaf.db cannot be used: the disk is full'
+  let isFull = false
+  house = await makeHouse({
+    wrap: (ports) => {
+      const fail = () => Promise.reject(new EverleafError('unavailable', message, { cause: new Error('SQLITE_FULL') }))
+      const store: Store = Object.create(ports.store, {
+        transaction: { value: (work: never) => (isFull ? fail() : ports.store.transaction(work)) },
+      })
+      return { ...ports, store }
+    },
+  })
+  const token = await house.token('full-1')
+  isFull = true
+  const answer = await simpleenroll({ port: house.port, token, body: await csrBody('full-1') })
+  expect(answer.status).toBe(503)
+  expect(Number(answer.rawHeaders['Retry-After'])).toBeGreaterThan(0)
+  expect(answer.text).not.toContain('/srv')
+  expect(JSON.stringify(house.log)).toContain('the disk is full')
 })
 
 describe('while the store is slow', () => {

@@ -1,25 +1,16 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { isEverleafError } from '../../src/errors.ts'
-import type { RevocationReason } from '../../src/model.ts'
 import type { CrlEntry, ParsedCrl } from '../../src/pki/crl.ts'
 import { findCrlEntry, parseCrl, verifyCrl } from '../../src/pki/crl.ts'
 import { findDuplicate } from '../../src/pki/crl-scan.ts'
+import { revocationReasons } from '../../src/pki/revocation-reasons.ts'
 import { makeAuthority } from '../support/certificates.ts'
 import { day, makeCrl, thisUpdate } from './crl-builders.ts'
 
 const authority = makeAuthority({ name: 'CA', notBefore: thisUpdate - day, notAfter: thisUpdate + 365 * day })
 
-const reason = fc.constantFrom<RevocationReason[]>(
-  'unspecified',
-  'keyCompromise',
-  'cACompromise',
-  'affiliationChanged',
-  'superseded',
-  'cessationOfOperation',
-  'privilegeWithdrawn',
-  'aACompromise',
-)
+const reason = fc.constantFrom(...revocationReasons)
 
 const serial = fc
   .uint8Array({ minLength: 1, maxLength: 20 })

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { RevocationReason } from '../../src/model.ts'
 import type { CrlEntry } from '../../src/pki/crl.ts'
 import { crlToBeSigned, findCrlEntry, largestCrlNumber, parseCrl, verifyCrl } from '../../src/pki/crl.ts'
+import { revocationReasons } from '../../src/pki/revocation-reasons.ts'
 import { algorithmIdentifier } from '../../src/pki/signature.ts'
 import { readDer, sequence } from '../../src/protocol/der.ts'
 import { fromHex, toHex } from '../../src/protocol/hex.ts'
@@ -10,17 +11,6 @@ import { crlContent, day, makeCrl, thisUpdate } from './crl-builders.ts'
 
 const period = { notBefore: thisUpdate - 365 * day, notAfter: thisUpdate + 365 * day }
 const authority = makeAuthority({ name: 'Issuing G1', ...period })
-
-const reasons: readonly RevocationReason[] = [
-  'unspecified',
-  'keyCompromise',
-  'cACompromise',
-  'affiliationChanged',
-  'superseded',
-  'cessationOfOperation',
-  'privilegeWithdrawn',
-  'aACompromise',
-]
 
 const entry = (serial: string, change: Partial<CrlEntry> = {}): CrlEntry => ({
   serial,
@@ -31,7 +21,7 @@ const entry = (serial: string, change: Partial<CrlEntry> = {}): CrlEntry => ({
 
 describe('a CRL that was written', () => {
   test('is read back with every field', () => {
-    const entries = reasons.map((reason, index) =>
+    const entries = revocationReasons.map((reason, index) =>
       entry(`4${index}ff`, { reason, revokedAt: thisUpdate - index * day }),
     )
     const crl = makeCrl(authority, { entries, number: 17n })
@@ -98,7 +88,7 @@ describe('a CRL that was written', () => {
 
   test('is the same over chunk boundaries', () => {
     const entries = Array.from({ length: 20_000 }, (_, index) =>
-      entry((0x4000_0000 + index).toString(16), { reason: reasons[index % 8] ?? 'unspecified' }),
+      entry((0x4000_0000 + index).toString(16), { reason: revocationReasons[index % 8] ?? 'unspecified' }),
     )
     const crl = makeCrl(authority, { entries })
     expect([...crl.entries()]).toEqual(entries)
@@ -162,7 +152,7 @@ describe('a CRL is not written', () => {
 
 test('an entry is found by its serial among many', () => {
   const entries = ['40', '8000', '4040', '404041'].map((serial, index) =>
-    entry(serial, { reason: reasons[index] ?? 'unspecified' }),
+    entry(serial, { reason: revocationReasons[index] ?? 'unspecified' }),
   )
   const crl = makeCrl(authority, { entries })
   for (const one of entries) expect(findCrlEntry(crl, one.serial)).toEqual(one)
